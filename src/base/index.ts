@@ -1,0 +1,1 @@
+export { Fault, fault, wrapFault, type FaultCode } from './fault.ts'
