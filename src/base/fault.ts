@@ -42,7 +42,8 @@ const catalogue = {
   networkNotFound: [404, (term: string) => `network ${term} not found`],
   networkAmbiguous: [
     400,
-    (term: string, matches: number) => `network ${term} is ambiguous (${matches} matches found based on ID prefix)`,
+    (term: string, matches: number) =>
+      `network ${term} is ambiguous (${matches} matches found based on ID prefix)`,
   ],
   networkNameEmpty: [400, () => 'invalid name: name is empty'],
   networkNameTaken: [409, (name: string) => `network with name ${name} already exists`],
@@ -81,7 +82,11 @@ const catalogue = {
     (container: string, network: string) => `container ${container} is not connected to network ${network}`,
   ],
   addressInUse: [403, () => 'Address already in use'],
-  addressOutside: [400, (address: string) => `invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${address}`],
+  addressOutside: [
+    400,
+    (address: string) =>
+      `invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${address}`,
+  ],
   addressesExhausted: [
     500,
     (family: string, name: string, id: string) =>
@@ -89,8 +94,7 @@ const catalogue = {
   ],
   addressOnDefaultNetwork: [
     400,
-    () =>
-      'invalid endpoint settings:\nuser specified IP address is supported on user defined networks only',
+    () => 'invalid endpoint settings:\nuser specified IP address is supported on user defined networks only',
   ],
   aliasOnDefaultNetwork: [
     400,
@@ -124,7 +128,8 @@ const catalogue = {
   // Published ports
   portAllocated: [
     500,
-    (binding: string, holder: string) => `Bind for ${binding} failed: port is already allocated (held by ${holder})`,
+    (binding: string, holder: string) =>
+      `Bind for ${binding} failed: port is already allocated (held by ${holder})`,
   ],
   portBusy: [
     500,
@@ -159,10 +164,7 @@ const catalogue = {
   ],
   noCommand: [400, () => 'no command specified'],
   execNotFound: [404, (id: string) => `No such exec instance: ${id}`],
-  joinNotRunning: [
-    409,
-    (id: string) => `cannot join network namespace of a non running container: ${id}`,
-  ],
+  joinNotRunning: [409, (id: string) => `cannot join network namespace of a non running container: ${id}`],
   linkNotFound: [400, (name: string) => `could not get container for ${name}: No such container: ${name}`],
   linkNotRunning: [
     500,

@@ -83,11 +83,13 @@ export interface HostConfig {
   readonly Ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[] | null
   readonly OomScoreAdj: number
   readonly Init?: boolean | null
-  readonly Devices: readonly {
-    readonly PathOnHost: string
-    readonly PathInContainer: string
-    readonly CgroupPermissions: string
-  }[] | null
+  readonly Devices:
+    | readonly {
+        readonly PathOnHost: string
+        readonly PathInContainer: string
+        readonly CgroupPermissions: string
+      }[]
+    | null
   readonly Mounts?: readonly {
     readonly Type: string
     readonly Source?: string
@@ -294,9 +296,15 @@ export interface RegistryAuth {
 /** Images on disk, unpacked by umoci, moved by skopeo. Names (tags) are the caller's business. */
 export interface ImageStore {
   /** A docker-archive (or OCI archive) as `docker save` writes it, possibly gzipped. One result per image in it. */
-  load(archive: Readable, progress: Progress): Promise<readonly { readonly image: StoredImage; readonly tags: readonly string[] }[]>
+  load(
+    archive: Readable,
+    progress: Progress,
+  ): Promise<readonly { readonly image: StoredImage; readonly tags: readonly string[] }[]>
   /** A root file system as tar (any compression); `changes` are Dockerfile instructions (CMD, ENV, …). */
-  import(tree: Readable, options: { readonly changes: readonly string[]; readonly message: string }): Promise<StoredImage>
+  import(
+    tree: Readable,
+    options: { readonly changes: readonly string[]; readonly message: string },
+  ): Promise<StoredImage>
   /** `reference` is fully qualified with tag or digest: registry/path:tag. */
   pull(reference: string, auth: RegistryAuth | undefined, progress: Progress): Promise<StoredImage>
   /** Read-only lower directory of the image. */

@@ -59,7 +59,7 @@ export interface VethSpec {
 export interface RouteSpec {
   readonly netns?: NetnsName
   /** `default` or a prefix. */
-  readonly destination: Cidr | 'default'
+  readonly destination: Cidr
   readonly family: 4 | 6
   readonly gateway?: string
   readonly link: string
@@ -86,7 +86,11 @@ export type Operation =
   /** `key` is a path below /proc/sys with slashes, e.g. net/ipv4/ip_forward. Undo writes the old value back. */
   | { readonly do: 'sysctl.set'; readonly netns?: NetnsName; readonly key: string; readonly value: string }
   /** One transaction: all or nothing. Adding what is there and deleting what is not there are no errors. */
-  | { readonly do: 'nft.elements'; readonly add: readonly NftElement[]; readonly delete: readonly NftElement[] }
+  | {
+      readonly do: 'nft.elements'
+      readonly add: readonly NftElement[]
+      readonly delete: readonly NftElement[]
+    }
   /** Loads a ruleset text through `nft -f` in one transaction. Undo: none; used at start and to mend. */
   | { readonly do: 'nft.load'; readonly text: string }
   /** Holds host ports so that nobody else can bind them; never accepts. Fails with EADDRINUSE and the port. */
@@ -94,7 +98,10 @@ export type Operation =
   | { readonly do: 'port.release'; readonly port: ReservationSpec }
 
 /** What operations answer, by position; operations without an answer give null. */
-export type OperationResult = null | { readonly hostIndex: number; readonly peerIndex: number } | { readonly index: number }
+export type OperationResult =
+  | null
+  | { readonly hostIndex: number; readonly peerIndex: number }
+  | { readonly index: number }
 
 /** A namespace that is ready for use: lo up, sysctls written, name-service sockets open. */
 export interface PreparedNamespace {
@@ -127,7 +134,8 @@ export interface ObservedLink {
 
 export interface ObservedRoute {
   readonly family: 4 | 6
-  readonly destination: Cidr | 'default'
+  /** `default` or a prefix. */
+  readonly destination: Cidr
   readonly gateway: string | undefined
   /** Name of the outgoing link. */
   readonly link: string | undefined
