@@ -118,6 +118,8 @@ export interface Sandbox {
   readonly ports: readonly PublishedPort[]
   /** Name servers asked for with --dns: questions go to them from inside the namespace. */
   readonly dns: readonly string[]
+  /** The user set ndots above 0: single-label names unknown here are not forwarded. */
+  readonly ndotsSet: boolean
 }
 
 /** A run of consecutive ports published one to one. A single port has `to` equal to `from`. */

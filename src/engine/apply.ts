@@ -1,0 +1,258 @@
+/**
+ * Brings a difference of the blueprint into the kernel and the resolver, all of it or nothing.
+ *
+ * Deleting links is what the kernel is slow at (an RCU grace period each), so deletions run behind the answer and in
+ * groups: while one group is being deleted the next one gathers.
+ */
+import type { Kernel, NetnsName, Operation, ResolverSockets, VethSpec } from '../kernel/index.ts'
+import type { Resolver, ZoneChange } from '../dns/index.ts'
+import {
+  type BridgeObject,
+  type Difference,
+  type FirewallIntent,
+  inverse,
+  type KernelObject,
+  type ReservationObject,
+  type RouteObject,
+  type VethObject,
+} from '../network/index.ts'
+import type { Firewall } from './firewall/firewall.ts'
+import type { Log } from './log.ts'
+
+/** How we recognise a link as ours after a crash. */
+export const aliasPrefix = 'linkspan:'
+
+/** Unsolicited ARP/NA per new address: how often and how far apart (Docker's defaults). */
+const announcements = { count: 3, intervalMs: 1000 }
+
+export class Applier {
+  readonly #kernel: Kernel
+  readonly #resolver: Resolver
+  readonly #firewall: Firewall
+  readonly #log: Log
+  /** Sockets of namespaces taken from the pool, until the resolver listens on them. */
+  readonly #sockets = new Map<NetnsName, ResolverSockets>()
+  /** Which sandbox a namespace's listener belongs to. */
+  readonly #doomedLinks = new Set<string>()
+  readonly #doomedNamespaces = new Set<NetnsName>()
+  #reaping: Promise<void> | undefined
+
+  constructor(kernel: Kernel, resolver: Resolver, firewall: Firewall, log: Log) {
+    this.#kernel = kernel
+    this.#resolver = resolver
+    this.#firewall = firewall
+    this.#log = log
+  }
+
+  /** A namespace for a new sandbox. Give it back with `discardNamespace` if it is not used. */
+  async takeNamespace(): Promise<{ readonly name: NetnsName; readonly path: string }> {
+    const { name, path, resolver } = await this.#kernel.takeNamespace()
+    this.#sockets.set(name, resolver)
+    return { name, path }
+  }
+
+  /** Deletes a namespace that no sandbox came to own. */
+  discardNamespace(name: NetnsName): void {
+    this.#doomedNamespaces.add(name)
+    this.#reap()
+  }
+
+  /**
+   * Applies the difference, then calls `commit` (which makes it durable). If either fails everything is put back and
+   * the error is thrown.
+   */
+  async apply(difference: Difference, commit: () => Promise<void>): Promise<void> {
+    await this.#bringUp(difference)
+    try {
+      await commit()
+    } catch (error) {
+      await this.#bringUp(withoutDeferred(inverse(difference)))
+      this.#tearDown(difference.add)
+      throw error
+    }
+    this.#tearDown(difference.remove)
+    this.#announce(difference.add)
+  }
+
+  /** Resolves when every deletion asked for so far is done. */
+  async settled(): Promise<void> {
+    while (this.#reaping !== undefined) await this.#reaping
+  }
+
+  async #bringUp(difference: Difference): Promise<void> {
+    const operations = this.#operations(difference)
+    if (operations.length > 0) await this.#kernel.run(operations)
+    const names = zoneChanges(difference)
+    if (names.length > 0) await this.#resolver.update(names)
+    for (const object of difference.add) {
+      if (object.kind !== 'listener') continue
+      const sockets = this.#sockets.get(object.netns) ?? (await this.#kernel.openResolver(object.netns))
+      this.#sockets.delete(object.netns)
+      await this.#resolver.listen(object.owner, sockets)
+    }
+    for (const object of difference.remove) {
+      if (object.kind === 'listener') await this.#resolver.unlisten(object.owner)
+    }
+  }
+
+  #operations({ add, change, remove }: Difference): readonly Operation[] {
+    const operations: Operation[] = []
+    // A name that waits to be deleted is wanted again: it goes now, before its successor is made.
+    const again = add.flatMap(object =>
+      object.kind === 'bridge' && this.#doomedLinks.delete(object.name) ? [object.name] : [],
+    )
+    if (again.length > 0) operations.push({ do: 'links.delete', names: again })
+
+    for (const object of remove) if (object.kind === 'reservation') operations.push(release(object))
+    for (const object of add) if (object.kind === 'reservation') operations.push(reserve(object))
+    for (const object of add) if (object.kind === 'bridge') operations.push(...createBridge(object))
+    for (const { after } of change) if (after.kind === 'bridge') operations.push(...setBridge(after))
+    for (const { before, after } of change) {
+      if (before.kind === 'veth' && after.kind === 'veth') {
+        operations.push({ do: 'links.delete', names: [before.hostName] }, createVeth(after))
+      }
+    }
+    for (const object of add) if (object.kind === 'veth') operations.push(createVeth(object))
+    // With its link the route goes by itself; a route that only moves is replaced in place.
+    for (const object of remove) {
+      if (object.kind === 'route' && !remove.some(o => o.kind === 'netns' && o.name === object.netns)) {
+        operations.push({ do: 'route.delete', route: routeSpec(object) })
+      }
+    }
+    for (const { after } of change) {
+      if (after.kind === 'route') operations.push({ do: 'route.set', route: routeSpec(after) })
+    }
+    for (const object of add) {
+      if (object.kind === 'route') operations.push({ do: 'route.set', route: routeSpec(object) })
+    }
+    operations.push(
+      ...this.#firewall.update(
+        [...add, ...change.map(c => c.after)].filter(isIntent),
+        [...remove, ...change.map(c => c.before)].filter(isIntent),
+      ),
+    )
+    return operations
+  }
+
+  #tearDown(objects: readonly KernelObject[]): void {
+    for (const object of objects) {
+      if (object.kind === 'netns') this.#doomedNamespaces.add(object.name)
+      else if (object.kind === 'bridge' && !object.adopted) this.#doomedLinks.add(object.name)
+      else if (object.kind === 'veth') this.#doomedLinks.add(object.hostName)
+    }
+    // A namespace takes its veths with it, and the kernel does that in the background.
+    for (const object of objects) {
+      if (object.kind === 'veth' && this.#doomedNamespaces.has(object.netns)) {
+        this.#doomedLinks.delete(object.hostName)
+      }
+    }
+    this.#reap()
+  }
+
+  #reap(): void {
+    if (this.#reaping !== undefined || this.#doomedLinks.size + this.#doomedNamespaces.size === 0) return
+    const links = [...this.#doomedLinks]
+    const namespaces = [...this.#doomedNamespaces]
+    this.#doomedLinks.clear()
+    this.#doomedNamespaces.clear()
+    this.#reaping = this.#delete(links, namespaces)
+      .catch((error: unknown) => this.#log.error({ err: error, links, namespaces }, 'deleting kernel objects failed'))
+      .finally(() => {
+        this.#reaping = undefined
+        this.#reap()
+      })
+  }
+
+  async #delete(links: readonly string[], namespaces: readonly NetnsName[]): Promise<void> {
+    // Sockets of a namespace that was taken but never listened in belong to nobody else.
+    for (const name of namespaces) this.#sockets.delete(name)
+    if (namespaces.length > 0) await this.#kernel.deleteNamespaces(namespaces)
+    if (links.length > 0) await this.#kernel.run([{ do: 'links.delete', names: links }])
+  }
+
+  #announce(objects: readonly KernelObject[]): void {
+    for (const object of objects) {
+      if (object.kind !== 'veth') continue
+      this.#kernel
+        .announce(object.netns, object.name, announcements.count, announcements.intervalMs)
+        .catch((error: unknown) => this.#log.debug({ err: error, veth: object.name }, 'announcing addresses failed'))
+    }
+  }
+}
+
+/** What is deleted behind the answer is still there when a command is undone. */
+function withoutDeferred(difference: Difference): Difference {
+  const deferred = (object: KernelObject) =>
+    object.kind === 'netns' || object.kind === 'veth' || object.kind === 'bridge'
+  return { ...difference, add: difference.add.filter(object => !deferred(object)) }
+}
+
+function isIntent(object: KernelObject): object is FirewallIntent {
+  return object.kind === 'segment' || object.kind === 'publish'
+}
+
+function createBridge(bridge: BridgeObject): readonly Operation[] {
+  return [{ do: bridge.adopted ? 'bridge.set' : 'bridge.add', bridge: bridgeSpec(bridge) }, loopbackRouting(bridge)]
+}
+
+function setBridge(bridge: BridgeObject): readonly Operation[] {
+  return [{ do: 'bridge.set', bridge: bridgeSpec(bridge) }, loopbackRouting(bridge)]
+}
+
+function bridgeSpec({ name, owner, mac, mtu, addresses, ipv6 }: BridgeObject) {
+  return { name, alias: `${aliasPrefix}${owner}`, mac, addresses, ipv6, ...(mtu === undefined ? {} : { mtu }) }
+}
+
+/**
+ * 127.0.0.1:PORT of the host reaches a container by DNAT in the output hook; without route_localnet the kernel drops
+ * a packet with a loopback source that leaves by a bridge. The `direct` chain keeps others from using it.
+ */
+function loopbackRouting({ name }: BridgeObject): Operation {
+  return { do: 'sysctl.set', key: `net/ipv4/conf/${name}/route_localnet`, value: '1' }
+}
+
+function createVeth(object: VethObject): Operation {
+  const { hostName, owner, bridge, netns, name, mac, mtu, addresses, ipv6 } = object
+  const veth: VethSpec = {
+    name: hostName,
+    alias: `${aliasPrefix}${owner}`,
+    bridge,
+    ...(mtu === undefined ? {} : { mtu }),
+    peer: { netns, name, mac, addresses, ipv6 },
+  }
+  return { do: 'veth.add', veth }
+}
+
+function routeSpec({ netns, family, gateway, link }: RouteObject) {
+  return { netns, destination: 'default' as const, family, gateway, link }
+}
+
+function reserve({ protocol, address, from, to }: ReservationObject): Operation {
+  return { do: 'port.reserve', port: { protocol, address, from, to } }
+}
+
+function release({ protocol, address, from, to }: ReservationObject): Operation {
+  return { do: 'port.release', port: { protocol, address, from, to } }
+}
+
+function zoneChanges({ add, change, remove }: Difference): readonly ZoneChange[] {
+  const changes: ZoneChange[] = []
+  for (const object of remove) {
+    if (object.kind === 'zone-network') changes.push({ drop: 'network', id: object.id })
+    else if (object.kind === 'zone-endpoint') changes.push({ drop: 'endpoint', id: object.id })
+    else if (object.kind === 'zone-sandbox') changes.push({ drop: 'sandbox', id: object.id })
+  }
+  for (const object of [...add, ...change.map(c => c.after)]) {
+    if (object.kind === 'zone-network') {
+      changes.push({ put: 'network', network: { id: object.id, name: object.name } })
+    } else if (object.kind === 'zone-endpoint') {
+      const { id, network, names, ipv4, ipv6 } = object
+      const addresses = { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) }
+      changes.push({ put: 'endpoint', endpoint: { id, network, names, ...addresses } })
+    } else if (object.kind === 'zone-sandbox') {
+      const { id, networks, links, servers, external, ndotsSet } = object
+      changes.push({ put: 'sandbox', sandbox: { id, networks, links, servers, external, ndotsSet } })
+    }
+  }
+  return changes
+}

@@ -1,0 +1,96 @@
+/**
+ * The records on disk: one lmdb environment, one database per table, one durable transaction per command.
+ * lmdb answers a `put` before it is on the disk; `commit` waits for the flush, because what a client was told must
+ * survive a power cut.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import { type Records, type StateChange, type TableName, tableNames } from './state.ts'
+
+/** Version of the records' shape. A store of a later version is refused; older ones are migrated step by step. */
+export const schemaVersion = 1
+
+/** Facts of the installation that are not records. */
+export interface Meta {
+  readonly schemaVersion: number
+  /** Stable id of this installation, 64 hex digits. */
+  readonly hostId: string
+  /** The engine switched on the host's forwarding itself: its own forward chain then drops by default. */
+  readonly forwardingSwitchedOn: boolean
+}
+
+export class Store {
+  readonly #root: RootDatabase<unknown, string>
+  readonly #tables: { readonly [T in TableName]: Database<Records[T], string> }
+  readonly #meta: Database<Meta, string>
+
+  private constructor(root: RootDatabase<unknown, string>) {
+    this.#root = root
+    const table = <T extends TableName>(name: T) => root.openDB<Records[T], string>({ name, encoding: 'json' })
+    this.#tables = {
+      networks: table('networks'),
+      endpoints: table('endpoints'),
+      sandboxes: table('sandboxes'),
+      containers: table('containers'),
+      images: table('images'),
+    }
+    this.#meta = root.openDB<Meta, string>({ name: 'meta', encoding: 'json' })
+  }
+
+  /** Opens or makes the store in `directory`. Throws with a sentence for the user if it cannot be used. */
+  static open(directory: string, newMeta: () => Meta): Store {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const store = new Store(open<unknown, string>({ path: join(directory, 'state.mdb'), maxDbs: 16 }))
+    const meta = store.#meta.get('meta')
+    if (meta === undefined) {
+      store.#meta.putSync('meta', newMeta())
+    } else if (meta.schemaVersion > schemaVersion) {
+      throw new Error(
+        `the store in ${directory} was written by a newer version (schema ${meta.schemaVersion}, this is ${schemaVersion})`,
+      )
+    }
+    return store
+  }
+
+  get meta(): Meta {
+    const meta = this.#meta.get('meta')
+    if (meta === undefined) throw new Error('the store has no meta record')
+    return meta
+  }
+
+  async setMeta(meta: Meta): Promise<void> {
+    await this.#meta.put('meta', meta)
+    await this.#root.flushed
+  }
+
+  /** All records, as one change to an empty state. */
+  load(): StateChange {
+    const all = <T extends TableName>(name: T) => ({ put: this.#tables[name].getRange().map(e => e.value).asArray })
+    return {
+      networks: all('networks'),
+      endpoints: all('endpoints'),
+      sandboxes: all('sandboxes'),
+      containers: all('containers'),
+      images: all('images'),
+    }
+  }
+
+  /** Writes a change in one transaction; resolves when it is on the disk. */
+  async commit(change: StateChange): Promise<void> {
+    await this.#root.transaction(() => {
+      for (const name of tableNames) this.#write(name, change)
+    })
+    await this.#root.flushed
+  }
+
+  #write<T extends TableName>(name: T, change: StateChange): void {
+    const table = this.#tables[name]
+    for (const id of change[name]?.drop ?? []) table.removeSync(id)
+    for (const record of change[name]?.put ?? []) table.putSync(record.id, record as Records[T])
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close()
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * The blueprint: everything that must exist in the kernel (and in the resolver) because the state says so.
+ *
+ * Pure functions, composed per object: a network and a sandbox each have their own part, so a command recomputes only
+ * what it touches, and reconciliation is the union of all parts. Every object has a key that is unique among all
+ * objects and the id of the network, sandbox, endpoint or container it stems from.
+ */
+import { formatPrefix, parsePrefix, stripLength } from './address.ts'
+import { chooseGateway, networkOrder } from './gateway.ts'
+import type { Endpoint, Family, Id, Network, Protocol, PublishedPort, Sandbox } from './types.ts'
+
+interface Described {
+  /** Unique among all objects of a blueprint. */
+  readonly key: string
+  /** Id of the record it stems from. */
+  readonly owner: Id
+}
+
+export interface BridgeObject extends Described {
+  readonly kind: 'bridge'
+  readonly name: string
+  readonly mac: string
+  readonly mtu?: number
+  readonly addresses: readonly string[]
+  readonly ipv6: boolean
+  /** It was there before: never created, never deleted. */
+  readonly adopted: boolean
+}
+
+export interface NetnsObject extends Described {
+  readonly kind: 'netns'
+  readonly name: string
+}
+
+export interface VethObject extends Described {
+  readonly kind: 'veth'
+  readonly hostName: string
+  readonly bridge: string
+  readonly netns: string
+  readonly name: string
+  readonly mac: string
+  readonly mtu?: number
+  readonly addresses: readonly string[]
+  readonly ipv6: boolean
+}
+
+export interface RouteObject extends Described {
+  readonly kind: 'route'
+  readonly netns: string
+  readonly family: Family
+  readonly gateway: string
+  readonly link: string
+}
+
+/** A host port held for a container, so that no other program can bind it. */
+export interface ReservationObject extends Described {
+  readonly kind: 'reservation'
+  readonly protocol: Protocol
+  readonly address: string
+  readonly from: number
+  readonly to: number
+}
+
+/** Firewall intent: what lies behind a bridge and who may pass. Rendered by the firewall backend. */
+export interface SegmentObject extends Described {
+  readonly kind: 'segment'
+  readonly bridge: string
+  readonly subnets: readonly string[]
+  readonly mode: 'nat' | 'internal'
+  readonly icc: boolean
+  readonly masquerade: boolean
+}
+
+/** Firewall intent: packets to these host ports go to the container. */
+export interface PublishObject extends Described {
+  readonly kind: 'publish'
+  readonly bridge: string
+  readonly protocol: Protocol
+  readonly hostIp: string
+  readonly hostFrom: number
+  readonly hostTo: number
+  readonly target: string
+  readonly targetFrom: number
+}
+
+/** The embedded resolver answers in this namespace. */
+export interface ListenerObject extends Described {
+  readonly kind: 'listener'
+  readonly netns: string
+}
+
+export interface ZoneNetworkObject extends Described {
+  readonly kind: 'zone-network'
+  readonly id: Id
+  readonly name: string
+}
+
+export interface ZoneEndpointObject extends Described {
+  readonly kind: 'zone-endpoint'
+  readonly id: Id
+  readonly network: Id
+  readonly names: readonly string[]
+  readonly ipv4?: string
+  readonly ipv6?: string
+}
+
+export interface ZoneSandboxObject extends Described {
+  readonly kind: 'zone-sandbox'
+  readonly id: Id
+  readonly networks: readonly Id[]
+  readonly links: Readonly<Record<Id, Readonly<Record<string, Id>>>>
+  readonly servers: readonly string[]
+  readonly external: boolean
+  readonly ndotsSet: boolean
+}
+
+export type KernelObject =
+  | BridgeObject
+  | NetnsObject
+  | VethObject
+  | RouteObject
+  | ReservationObject
+  | SegmentObject
+  | PublishObject
+  | ListenerObject
+  | ZoneNetworkObject
+  | ZoneEndpointObject
+  | ZoneSandboxObject
+
+export type FirewallIntent = SegmentObject | PublishObject
+
+/** Objects by key. */
+export type Blueprint = ReadonlyMap<string, KernelObject>
+
+/** What a part of the blueprint may look up; the state provides it. */
+export interface BlueprintContext {
+  network(id: Id): Network | undefined
+  /** The endpoint by which a container is reachable on a network, for links. */
+  endpointOfContainer(containerId: Id, networkId: Id): Endpoint | undefined
+}
+
+/** What a network needs: its bridge, its segment in the firewall, its name in the zone. */
+export function networkBlueprint(network: Network): readonly KernelObject[] {
+  const { bridge } = network
+  if (bridge === undefined) return []
+  const addresses = network.pools.flatMap(pool =>
+    pool.gateway === undefined ? [] : [`${pool.gateway}/${pool.subnet.split('/')[1] ?? ''}`],
+  )
+  const objects: KernelObject[] = [
+    {
+      kind: 'bridge',
+      key: `bridge ${bridge.name}`,
+      owner: network.id,
+      name: bridge.name,
+      mac: bridge.mac,
+      ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
+      addresses,
+      ipv6: network.enableIPv6,
+      adopted: bridge.adopted,
+    },
+    {
+      kind: 'segment',
+      key: `segment ${bridge.name}`,
+      owner: network.id,
+      bridge: bridge.name,
+      subnets: network.pools.map(pool => canonicalPrefix(pool.subnet)),
+      mode: network.internal ? 'internal' : 'nat',
+      icc: bridge.icc,
+      masquerade: bridge.masquerade && !network.internal,
+    },
+  ]
+  if (hasNames(network)) {
+    objects.push({
+      kind: 'zone-network',
+      key: `zone-network ${network.id}`,
+      owner: network.id,
+      id: network.id,
+      name: network.name,
+    })
+  }
+  return objects
+}
+
+/** What a running container's network side needs. */
+export function sandboxBlueprint(
+  sandbox: Sandbox,
+  endpoints: readonly Endpoint[],
+  context: BlueprintContext,
+): readonly KernelObject[] {
+  const objects: KernelObject[] = []
+  const { netns } = sandbox
+  const joined = endpoints.flatMap(endpoint => {
+    const network = context.network(endpoint.networkId)
+    return network === undefined ? [] : [{ endpoint, network }]
+  })
+
+  if (netns !== undefined) {
+    objects.push({ kind: 'netns', key: `netns ${netns}`, owner: sandbox.id, name: netns })
+    for (const { endpoint, network } of joined) {
+      const veth = vethObject(endpoint, network, netns)
+      if (veth !== undefined) objects.push(veth)
+    }
+    for (const family of [4, 6] as const) {
+      const route = defaultRoute(joined, family, netns)
+      if (route !== undefined) objects.push(route)
+    }
+    objects.push(...zoneObjects(sandbox, joined, netns, context))
+  }
+  for (const port of sandbox.ports) objects.push(...portObjects(port, joined))
+  return objects
+}
+
+interface Joined {
+  readonly endpoint: Endpoint
+  readonly network: Network
+}
+
+function vethObject(endpoint: Endpoint, network: Network, netns: string): VethObject | undefined {
+  if (network.bridge === undefined) return undefined
+  const addresses = [endpoint.ipv4, endpoint.ipv6, ...endpoint.linkLocal].filter(a => a !== undefined)
+  return {
+    kind: 'veth',
+    key: `veth ${endpoint.id}`,
+    owner: endpoint.id,
+    hostName: endpoint.hostIfname,
+    bridge: network.bridge.name,
+    netns,
+    name: endpoint.ifname,
+    mac: endpoint.mac,
+    ...(network.bridge.mtu === undefined ? {} : { mtu: network.bridge.mtu }),
+    addresses,
+    ipv6: network.enableIPv6,
+  }
+}
+
+function defaultRoute(joined: readonly Joined[], family: Family, netns: string): RouteObject | undefined {
+  const chosen = chooseGateway(joined, family)
+  if (chosen === undefined) return undefined
+  const gateway = chosen.network.pools.find(pool => pool.family === family)?.gateway
+  if (gateway === undefined) return undefined
+  return {
+    kind: 'route',
+    key: `route ${netns} ${family}`,
+    owner: chosen.endpoint.id,
+    netns,
+    family,
+    gateway,
+    link: chosen.endpoint.ifname,
+  }
+}
+
+/** The default bridge has no names: Docker's rule, and what the tutorial shows. */
+export function hasNames(network: Network): boolean {
+  return network.bridge !== undefined && !network.bridge.isDefault
+}
+
+function zoneObjects(
+  sandbox: Sandbox,
+  joined: readonly Joined[],
+  netns: string,
+  context: BlueprintContext,
+): readonly KernelObject[] {
+  const named = joined.filter(({ network }) => hasNames(network))
+  const endpoints = named.map(
+    ({ endpoint, network }): ZoneEndpointObject => ({
+      kind: 'zone-endpoint',
+      key: `zone-endpoint ${endpoint.id}`,
+      owner: endpoint.id,
+      id: endpoint.id,
+      network: network.id,
+      names: endpoint.dnsNames,
+      ...(endpoint.ipv4 === undefined ? {} : { ipv4: stripLength(endpoint.ipv4) }),
+      ...(endpoint.ipv6 === undefined ? {} : { ipv6: stripLength(endpoint.ipv6) }),
+    }),
+  )
+  const asker: ZoneSandboxObject = {
+    kind: 'zone-sandbox',
+    key: `zone-sandbox ${sandbox.id}`,
+    owner: sandbox.id,
+    id: sandbox.id,
+    networks: networkOrder(named).map(({ network }) => network.id),
+    links: Object.fromEntries(named.map(({ endpoint }) => [endpoint.networkId, linkTargets(endpoint, context)])),
+    servers: sandbox.dns,
+    external: joined.some(({ network }) => network.bridge !== undefined && !network.internal),
+    ndotsSet: sandbox.ndotsSet,
+  }
+  return [...endpoints, asker, { kind: 'listener', key: `listener ${netns}`, owner: sandbox.id, netns }]
+}
+
+function linkTargets(endpoint: Endpoint, context: BlueprintContext): Record<string, Id> {
+  const targets: Record<string, Id> = {}
+  for (const [alias, containerId] of Object.entries(endpoint.links)) {
+    const target = context.endpointOfContainer(containerId, endpoint.networkId)
+    if (target !== undefined) targets[alias] = target.id
+  }
+  return targets
+}
+
+function portObjects(port: PublishedPort, joined: readonly Joined[]): readonly KernelObject[] {
+  const carrier = joined.find(({ endpoint }) => endpoint.id === port.endpointId)
+  if (carrier?.network.bridge === undefined) return []
+  const name = `${port.protocol} ${port.hostIp} ${port.hostFrom}-${port.hostTo}`
+  const reservation: ReservationObject = {
+    kind: 'reservation',
+    key: `reservation ${name}`,
+    owner: port.endpointId,
+    protocol: port.protocol,
+    address: port.hostIp,
+    from: port.hostFrom,
+    to: port.hostTo,
+  }
+  const target = port.hostIp.includes(':') ? carrier.endpoint.ipv6 : carrier.endpoint.ipv4
+  // A v6 host address in front of a v4-only container: the kernel cannot translate between families.
+  if (target === undefined) return [reservation]
+  return [
+    reservation,
+    {
+      kind: 'publish',
+      key: `publish ${name}`,
+      owner: port.endpointId,
+      bridge: carrier.network.bridge.name,
+      protocol: port.protocol,
+      hostIp: port.hostIp,
+      hostFrom: port.hostFrom,
+      hostTo: port.hostTo,
+      target: stripLength(target),
+      targetFrom: port.containerFrom,
+    },
+  ]
+}
+
+function canonicalPrefix(text: string): string {
+  const prefix = parsePrefix(text)
+  return prefix === undefined ? text : formatPrefix(prefix)
+}
