@@ -67,6 +67,47 @@ const catalogue = {
     (id: string, bridge: string, otherId: string, otherBridge: string, why: string) =>
       `cannot create network ${id} (${bridge}): conflicts with network ${otherId} (${otherBridge}): ${why}`,
   ],
+  swarmManager: [
+    403,
+    () =>
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+  ],
+  ingressScope: [403, () => 'Ingress network can only be global scope network'],
+  driverOptionNotBool: [400, (key: string) => `driver-opt "${key}" is not a valid bool`],
+  optionUnparsable: [
+    400,
+    (key: string, value: string, why: string) => `failed to parse ${key} value: ${value} (${why})`,
+  ],
+  invalidMtu: [400, (mtu: number) => `invalid MTU number: ${mtu}`],
+  isolatedNotInternal: [400, () => "gateway mode 'isolated' can only be used for an internal network"],
+  configOnlyFields: [
+    403,
+    () =>
+      'configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.',
+  ],
+  configOnlyNested: [403, () => 'a configuration network cannot depend on another configuration network'],
+  configFromFields: [
+    403,
+    () => 'user specified configurations are not supported if the network depends on a configuration network',
+  ],
+  configFromOptions: [
+    403,
+    () => 'network driver options are not supported if the network depends on a configuration network',
+  ],
+  configNotFound: [404, (name: string) => `configuration network "${name}" not found`],
+  notConfigNetwork: [403, (name: string) => `"${name}" is not a configuration network`],
+  configNetworkInUse: [403, (name: string) => `configuration network "${name}" is in use`],
+  rangeWithoutSubnet: [400, () => 'invalid address subpool'],
+  auxiliaryOutside: [
+    403,
+    (name: string, address: string, subnet: string) =>
+      `auxiliary address: (${name}:${address}) must belong to the master pool: ${subnet}`,
+  ],
+  noGatewayLeft: [400, () => 'failed to allocate gateway (): No available addresses on this pool'],
+  gatewayOnInternal: [400, () => 'no gateway can be set on an internal bridge network'],
+  subnetMapped: [400, (subnet: string) => `'${subnet}' is not a valid IPv6 subnet`],
+  subnetMulticast: [400, (subnet: string) => `multicast subnet '${subnet}' is not allowed`],
+  subnetLinkLocal: [400, (subnet: string) => `'${subnet}' clashes with the Link-Local prefix 'fe80::/64'`],
   notABridge: [500, (name: string) => `existing interface ${name} is not a bridge`],
   multipleSubnets: [403, () => "bridge driver doesn't support multiple subnets"],
   singleInstance: [403, (driver: string) => `only one instance of "${driver}" network is allowed`],

@@ -45,6 +45,8 @@ export interface Network {
     readonly driver: string
     /** As the creator sent it; Docker echoes null for the default bridge. */
     readonly options: Readonly<Record<string, string>> | null
+    /** What was asked for, kept where no pool answers it: in configuration networks. */
+    readonly requests?: readonly PoolRequest[]
   }
   /** IPv4 first. Empty for host and none. */
   readonly pools: readonly Pool[]
@@ -53,7 +55,14 @@ export interface Network {
   readonly labels: Readonly<Record<string, string>>
   /** What the bridge driver made of the options; present exactly when `driver` is `bridge`. */
   readonly bridge?: BridgeSettings
+  /** A template that other networks name with `configFrom`: it owns no subnet and nothing in the kernel. */
+  readonly configOnly?: true
+  /** Name of the configuration network this one took its settings from. */
+  readonly configFrom?: string
 }
+
+/** How a network is joined to the world, per family (`nat` where nothing else was asked for). */
+export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated'
 
 export interface BridgeSettings {
   /** Interface name: docker0, br-<12 hex> or what the user asked for. */
@@ -72,6 +81,19 @@ export interface BridgeSettings {
   readonly adopted: boolean
   /** True for docker0, whose containers have no names (Docker's rule). */
   readonly isDefault: boolean
+  /** Absent = nat. */
+  readonly gatewayMode4?: GatewayMode
+  readonly gatewayMode6?: GatewayMode
+  /** The gateway address is not put on the bridge: somebody else manages it. */
+  readonly inhibitIPv4?: boolean
+  /** Host interfaces from which published ports may be reached by the containers' own addresses. */
+  readonly trustedInterfaces?: readonly string[]
+  /** Source address of outgoing traffic instead of masquerading. */
+  readonly source4?: string
+  readonly source6?: string
+  /** Unsolicited ARP and NA messages per new address: how many, and milliseconds between them. */
+  readonly advertiseMessages?: number
+  readonly advertiseInterval?: number
 }
 
 /** What a user asks of one endpoint; the shape of `EndpointSettings` in the Engine API, in our spelling. */

@@ -1,0 +1,10 @@
+/** What a network is: records, addresses, ports, names, files. Pure functions over plain values. */
+export * from './address.ts'
+export * from './create.ts'
+export * from './gateway.ts'
+export * from './ipam/allocate.ts'
+export * from './ipam/pools.ts'
+export * from './ipam/range-set.ts'
+export * from './ipam/request.ts'
+export * from './options.ts'
+export * from './types.ts'
