@@ -106,7 +106,7 @@ export function formatPrefix(prefix: Prefix): string {
 }
 
 /** First and last address of a prefix, both inside it. */
-export function prefixRange(prefix: Prefix): readonly [first: bigint, last: bigint] {
+export function prefixRange(prefix: Prefix): [first: bigint, last: bigint] {
   return [prefix.base, prefix.base | hostMask(prefix.family, prefix.length)]
 }
 

@@ -1,6 +1,10 @@
 /** What a network is: records, addresses, ports, names, files. Pure functions over plain values. */
 export * from './address.ts'
+export * from './attach.ts'
+export * from './blueprint.ts'
 export * from './create.ts'
+export * from './difference.ts'
+export * from './files/names.ts'
 export * from './gateway.ts'
 export * from './ipam/allocate.ts'
 export * from './ipam/pools.ts'

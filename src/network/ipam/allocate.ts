@@ -5,7 +5,7 @@
  */
 import { fault } from '../../base/index.ts'
 import { contains, parseAddress, parsePrefix, prefixRange } from '../address.ts'
-import type { ParsedPrefix, Prefix } from '../address.ts'
+import type { Address, ParsedPrefix, Prefix } from '../address.ts'
 import type { Pool } from '../types.ts'
 import { RangeSet, firstFreeBlock } from './range-set.ts'
 
@@ -54,13 +54,13 @@ export function checkStatic(
   pools: readonly Pool[],
   used: RangeSet,
   text: string,
-): { readonly pool: Pool; readonly value: bigint } {
+): { readonly pool: Pool; readonly address: Address } {
   const address = parseAddress(text)
   const pool =
     address === undefined ? undefined : pools.find(each => contains(readPrefix(each.subnet), address))
   if (address === undefined || pool === undefined) throw fault('addressOutside', text)
   if (used.has(address.value) || reservedIn(pool).has(address.value)) throw fault('addressInUse')
-  return { pool, value: address.value }
+  return { pool, address }
 }
 
 const saturation = (1n << 64n) - 1n
