@@ -177,6 +177,9 @@ const catalogue = {
     (binding: string, holder: string) =>
       `failed to bind host port ${binding}: address already in use${holder === '' ? '' : ` (held by ${holder})`}`,
   ],
+  portUnbindable: [500, (binding: string, why: string) => `failed to bind host port ${binding}: ${why}`],
+  invalidPort: [400, (text: string) => `invalid port specification: ${JSON.stringify(text)}`],
+  invalidHostIp: [400, (text: string) => `invalid IP address: ${text}`],
   portsExhausted: [500, () => 'all ports are allocated'],
   connectivity: [
     500,

@@ -161,6 +161,8 @@ export interface PublishedPort {
 export interface PortRequest {
   readonly protocol: Protocol
   readonly containerPort: number
+  /** Last port of a run; absent = the one port. A run that names host ports names as many, one to one. */
+  readonly containerTo?: number
   /** '' = every address of the network's host binding. */
   readonly hostIp: string
   /** 0..0 = any free one; from = to = that one; a wider range = the first free in it. */
