@@ -1,0 +1,8 @@
+/** Linux, as far as networking needs it, in typed functions. What other floors use comes through here. */
+
+export { openKernel } from './client.ts'
+export { KernelError, type KernelErrorFields } from './error.ts'
+export { field } from './nfnetlink/field.ts'
+export { createNamespace, deleteNamespace, inNamespace } from './namespace.ts'
+export { bindMount, mount, mountOverlay, unmount, unmountDetached } from './mount.ts'
+export type * from './operation.ts'
