@@ -230,6 +230,8 @@ export interface Runtime {
   adopt(id: Id, process: RunningProcess, tty: boolean): Promise<RunningProcess | ExitStatus>
   /** Removes what belongs to a stopped container on disk: upper directory, log, files. */
   remove(id: Id): Promise<void>
+  /** Ends and clears whatever a crash of the engine left of a container that is not recorded as running; disk data stays. */
+  discard(id: Id): Promise<void>
   /** Directories of containers on disk that the caller does not know (left by a crash) are removed, mounts included. */
   sweep(known: ReadonlySet<Id>): Promise<void>
   /** Stops watching; containers go on. */

@@ -1,2 +1,3 @@
+export { isUp, never } from './records.ts'
 export type * from './records.ts'
 export type * from './types.ts'

@@ -35,6 +35,10 @@ export function randomId(): string {
   }
 }
 
+export function randomBytesOf(count: number): Uint8Array {
+  return randomBytes(count)
+}
+
 /** Name of a veth's host end: 11 characters, well within the kernel's 15. */
 export function randomVethName(): string {
   return `veth${randomBytes(4).toString('hex').slice(0, 7)}`

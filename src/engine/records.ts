@@ -10,7 +10,7 @@ export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 
 export interface ContainerState {
   readonly status: ContainerStatus
   /** While it runs or is paused. */
-  readonly process?: RunningProcess
+  readonly process?: RunningProcess | undefined
   readonly exitCode: number
   readonly oomKilled: boolean
   /** Why the last start failed, as the client was told; '' otherwise. */
@@ -18,6 +18,14 @@ export interface ContainerState {
   /** RFC 3339 with nanoseconds; `0001-01-01T00:00:00Z` = never. */
   readonly startedAt: string
   readonly finishedAt: string
+}
+
+/** A time that did not come yet, as Go writes its zero time. */
+export const never = '0001-01-01T00:00:00Z'
+
+/** It has a process. */
+export function isUp({ state }: Container): boolean {
+  return state.status === 'running' || state.status === 'paused'
 }
 
 /** What a container is configured to be connected to: it is connected when it starts. */

@@ -146,6 +146,10 @@ export class State implements StateView, BlueprintContext {
     return this.networks.get(id)
   }
 
+  sandbox(id: Id): Sandbox | undefined {
+    return this.sandboxes.get(id)
+  }
+
   endpointOfContainer(containerId: Id, networkId: Id): Endpoint | undefined {
     const sandbox = this.sandboxOf(containerId)
     if (sandbox === undefined) return undefined

@@ -66,7 +66,7 @@ export class Store {
 
   /** All records, as one change to an empty state. */
   load(): StateChange {
-    const all = <T extends TableName>(name: T) => ({ put: this.#tables[name].getRange().map(e => e.value).asArray })
+    const all = <T extends TableName>(name: T) => ({ put: [...this.#tables[name].getRange()].map(entry => entry.value) })
     return {
       networks: all('networks'),
       endpoints: all('endpoints'),

@@ -5,9 +5,9 @@
  * what it touches, and reconciliation is the union of all parts. Every object has a key that is unique among all
  * objects and the id of the network, sandbox, endpoint or container it stems from.
  */
-import { formatPrefix, parsePrefix, stripLength } from './address.ts'
-import { chooseGateway, networkOrder } from './gateway.ts'
-import type { Endpoint, Family, Id, Network, Protocol, PublishedPort, Sandbox } from './types.ts'
+import { addressWithLength, formatPrefix, parseAddress, parsePrefix, stripLength } from './address.ts'
+import { chooseGateway, gatewayThrough, networkOrder } from './gateway.ts'
+import type { Endpoint, Family, Id, Network, Pool, Protocol, PublishedPort, Sandbox } from './types.ts'
 
 interface Described {
   /** Unique among all objects of a blueprint. */
@@ -142,10 +142,7 @@ export interface BlueprintContext {
 /** What a network needs: its bridge, its segment in the firewall, its name in the zone. */
 export function networkBlueprint(network: Network): readonly KernelObject[] {
   const { bridge } = network
-  if (bridge === undefined) return []
-  const addresses = network.pools.flatMap(pool =>
-    pool.gateway === undefined ? [] : [`${pool.gateway}/${pool.subnet.split('/')[1] ?? ''}`],
-  )
+  if (bridge === undefined || network.configOnly === true) return []
   const objects: KernelObject[] = [
     {
       kind: 'bridge',
@@ -154,7 +151,7 @@ export function networkBlueprint(network: Network): readonly KernelObject[] {
       name: bridge.name,
       mac: bridge.mac,
       ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
-      addresses,
+      addresses: network.pools.flatMap(bridgeAddress),
       ipv6: network.enableIPv6,
       adopted: bridge.adopted,
     },
@@ -179,6 +176,12 @@ export function networkBlueprint(network: Network): readonly KernelObject[] {
     })
   }
   return objects
+}
+
+function bridgeAddress({ gateway, subnet }: Pool): readonly string[] {
+  const prefix = parsePrefix(subnet)
+  const address = gateway === undefined ? undefined : parseAddress(gateway)
+  return prefix === undefined || address === undefined ? [] : [addressWithLength(address, prefix)]
 }
 
 /** What a running container's network side needs. */
@@ -235,9 +238,8 @@ function vethObject(endpoint: Endpoint, network: Network, netns: string): VethOb
 
 function defaultRoute(joined: readonly Joined[], family: Family, netns: string): RouteObject | undefined {
   const chosen = chooseGateway(joined, family)
-  if (chosen === undefined) return undefined
-  const gateway = chosen.network.pools.find(pool => pool.family === family)?.gateway
-  if (gateway === undefined) return undefined
+  const gateway = chosen === undefined ? undefined : gatewayThrough(chosen, family)
+  if (chosen === undefined || gateway === undefined) return undefined
   return {
     kind: 'route',
     key: `route ${netns} ${family}`,

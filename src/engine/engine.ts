@@ -1,0 +1,197 @@
+/**
+ * The engine: opened on a data root, it brings the kernel to what the state says and takes commands from then on.
+ */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openImageStore, openRuntime } from '../container/index.ts'
+import type { DaemonOptions } from '../daemon-options.ts'
+import { openResolver } from '../dns/index.ts'
+import { type Kernel, openKernel } from '../kernel/index.ts'
+import { difference, embeddedResolver, isEmpty } from '../network/index.ts'
+import { Applier } from './apply.ts'
+import { Containers } from './containers.ts'
+import { Core } from './core.ts'
+import { ensurePredefined } from './default-networks.ts'
+import { timestamp } from './events.ts'
+import { Execs } from './execs.ts'
+import { Files } from './files.ts'
+import type { Firewall } from './firewall/firewall.ts'
+import { nftablesFirewall } from './firewall/nftables.ts'
+import { HostPorts } from './host-ports.ts'
+import { Images } from './images.ts'
+import { Joining } from './joining.ts'
+import type { Log } from './log.ts'
+import { randomId } from './names.ts'
+import { Networks } from './networks.ts'
+import { observe } from './reconcile.ts'
+import { schemaVersion, Store } from './store.ts'
+import { wholeBlueprint } from './touched.ts'
+import type { Engine } from './types.ts'
+
+/** Namespaces that stand ready: a burst of starts this long pays nothing for making them. */
+const poolSize = 8
+
+/**
+ * Where the resolver really listens inside a namespace. Outside the kernel's default range of ephemeral ports, so that
+ * no client of the container's can come to have it.
+ */
+const resolverPort = 65_053
+
+/** Docker's defaults for containers: low ports and ping without privileges. */
+const namespaceSysctls = {
+  'net/ipv4/ip_unprivileged_port_start': '0',
+  'net/ipv4/ping_group_range': '0 2147483647',
+}
+
+/** Seconds. Names change at any time; stub resolvers do not cache, caching ones must not for long. */
+const nameTtl = 5
+
+export async function openEngine(options: DaemonOptions, version: string, log: Log): Promise<Engine> {
+  const forwardingPath = '/proc/sys/net/ipv4/ip_forward'
+  const store = Store.open(join(options.dataRoot, 'state'), () => ({
+    schemaVersion,
+    hostId: randomId(),
+    forwardingSwitchedOn: false,
+  }))
+  mkdirSync(options.execRoot, { recursive: true, mode: 0o711 })
+  const kernel = await openKernel({
+    netnsDirectory: join(options.execRoot, 'netns'),
+    poolSize,
+    namespaceSysctls,
+    resolver: { address: embeddedResolver, port: resolverPort },
+  })
+  const forwarding = await switchOnForwarding(options, kernel, store, forwardingPath)
+  const firewall = chooseFirewall(options, store.meta.forwardingSwitchedOn)
+  const settings = { dataRoot: options.dataRoot, execRoot: options.execRoot, runtime: options.runtime }
+  const [runtime, images] = await Promise.all([openRuntime(settings), openImageStore(settings)])
+  const sandboxNamespace = (id: string) => core.state.sandboxes.get(id)?.netns
+  const resolver = await openResolver({ ttl: nameTtl, resolvConf: '/etc/resolv.conf' }, async (sandbox, family, type) => {
+    const netns = sandboxNamespace(sandbox)
+    if (netns === undefined) throw new Error(`sandbox ${sandbox} has no namespace`)
+    return await kernel.openSocket(netns, family, type)
+  })
+  const applier = new Applier(kernel, resolver, firewall, log)
+  const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
+  core.state.apply(store.load())
+
+  const networks = new Networks(core)
+  const joining = new Joining(core, new HostPorts())
+  const containers = new Containers(core, joining, new Files(core))
+  const execs = new Execs(core, containers)
+  const imageCommands = new Images(core)
+
+  await containers.recover()
+  await images.sweep(new Set(core.state.images.keys()))
+  await reconcile(core, kernel, firewall)
+  await ensurePredefined(core, networks)
+  await containers.startByPolicy()
+
+  const startedAt = timestamp()
+  const { state, events } = core
+  return {
+    state,
+    info: () => ({
+      id: store.meta.hostId,
+      version,
+      dataRoot: options.dataRoot,
+      runtime: runtime.info,
+      firewall: { driver: firewall.driver, reason: firewall.reason },
+      ipForwarding: readFileSync(forwardingPath, 'utf8').trim() === '1',
+      warnings: forwarding,
+      defaultAddressPools: options.defaultAddressPools,
+      startedAt,
+    }),
+
+    createNetwork: request => networks.create(request),
+    removeNetwork: term => networks.remove(term),
+    connectNetwork: (network, container, request) => containers.connect(network, container, request),
+    disconnectNetwork: (network, container, force) => containers.disconnect(network, container, force),
+    pruneNetworks: selects => networks.prune(selects),
+
+    createContainer: request => containers.create(request),
+    startContainer: term => containers.start(term),
+    stopContainer: (term, timeout, signal) => containers.stop(term, timeout, signal),
+    restartContainer: (term, timeout, signal) => containers.restart(term, timeout, signal),
+    killContainer: (term, signal) => containers.kill(term, signal),
+    pauseContainer: term => containers.pause(term),
+    unpauseContainer: term => containers.unpause(term),
+    removeContainer: (term, how) => containers.remove(term, how),
+    renameContainer: (term, name) => containers.rename(term, name),
+    waitContainer: (term, condition, signal) => containers.wait(term, condition, signal),
+    resizeContainer: (term, rows, columns) => containers.resize(term, rows, columns),
+    attachContainer: (term, streams) => containers.attach(term, streams),
+    containerLogs: (term, how) => containers.logs(term, how),
+    containerProcesses: term => containers.processes(term),
+    updateContainer: (term, policy) => containers.updateRestartPolicy(term, policy),
+    pruneContainers: selects => containers.prune(selects),
+
+    createExec: async (container, request) => execs.create(container, request),
+    exec: id => execs.get(id),
+    startExec: (id, how) => execs.start(id, how),
+    resizeExec: async (id, rows, columns) => execs.resize(id, rows, columns),
+
+    loadImages: (archive, progress) => imageCommands.load(archive, progress),
+    importImage: (tree, reference, how) => imageCommands.import(tree, reference, how),
+    pullImage: (reference, auth, progress) => imageCommands.pull(reference, auth, progress),
+    tagImage: (term, reference) => imageCommands.tag(term, reference),
+    removeImage: (term, how) => imageCommands.remove(term, how),
+    pruneImages: () => imageCommands.prune(),
+
+    pastEvents: () => events.past(),
+    onEvent: listener => events.subscribe(listener),
+    portsOf: id => state.sandboxOf(id)?.ports ?? [],
+
+    async close() {
+      containers.close()
+      await core.idle()
+      await runtime.close()
+      await resolver.close()
+      await kernel.close()
+      await store.close()
+    },
+  }
+}
+
+/** Brings the kernel from whatever a crash, a reboot or a foreign hand left to what the state says. */
+async function reconcile(core: Core, kernel: Kernel, firewall: Firewall): Promise<void> {
+  const wanted = wholeBlueprint(core.state)
+  await kernel.run(firewall.load())
+  const intents = wanted.filter(object => object.kind === 'segment' || object.kind === 'publish')
+  const mending = await firewall.reconcile(kernel, intents)
+  if (mending.length > 0) await kernel.run(mending)
+  const found = difference(await observe(kernel, wanted), wanted)
+  if (isEmpty(found)) return
+  core.log.info(
+    { add: found.add.length, change: found.change.length, remove: found.remove.length },
+    'bringing the kernel to the recorded state',
+  )
+  await core.applier.apply(found, async () => {})
+}
+
+/**
+ * Containers reach the world by the host's forwarding. If it is off it is switched on, and from then on our own
+ * forward chain drops what concerns none of our bridges: nobody asked for a router.
+ */
+async function switchOnForwarding(
+  options: DaemonOptions,
+  kernel: Kernel,
+  store: Store,
+  path: string,
+): Promise<readonly string[]> {
+  if (!existsSync(path) || readFileSync(path, 'utf8').trim() === '1') return []
+  if (!options.ipForward) return ['IPv4 forwarding is disabled. Networking will not work.']
+  await store.setMeta({ ...store.meta, forwardingSwitchedOn: true })
+  await kernel.run([{ do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' }])
+  return []
+}
+
+function chooseFirewall(options: DaemonOptions, guardForwarding: boolean): Firewall {
+  const reason =
+    options.firewallBackend === 'nftables'
+      ? 'asked for with --firewall-backend'
+      : 'the default: constant rules, state in sets and maps'
+  return nftablesFirewall(
+    { forwardPolicy: guardForwarding ? 'drop' : 'accept', directRouting: options.allowDirectRouting },
+    reason,
+  )
+}

@@ -1,0 +1,40 @@
+/** HostConfig.NetworkMode, understood: whose network namespace a container runs in. */
+import { fault } from '../base/index.ts'
+import type { Container } from './records.ts'
+import type { StateView } from './types.ts'
+
+export type NetworkMode =
+  | { readonly kind: 'host' }
+  | { readonly kind: 'none' }
+  /** Shares another container's namespace. */
+  | { readonly kind: 'container'; readonly container: string }
+  /** Joins networks by name or id; `bridge` is the default one. */
+  | { readonly kind: 'network'; readonly network: string }
+
+export function parseNetworkMode(text: string): NetworkMode {
+  if (text === 'host') return { kind: 'host' }
+  if (text === 'none') return { kind: 'none' }
+  if (text.startsWith('container:') || text === 'container') {
+    const container = text.slice('container:'.length)
+    if (container === '') {
+      throw fault('invalidParameter', 'invalid network mode: invalid container format container:<name|id>')
+    }
+    return { kind: 'container', container }
+  }
+  return { kind: 'network', network: text === '' || text === 'default' ? 'bridge' : text }
+}
+
+export function networkModeOf(container: Container): NetworkMode {
+  return parseNetworkMode(container.hostConfig.NetworkMode)
+}
+
+/** Which networks a container of each mode may be connected to later. Throws what Docker answers. */
+export function checkConnectable(state: StateView, container: Container, term: string): void {
+  const mode = networkModeOf(container)
+  if (mode.kind === 'container') throw fault('connectShared')
+  const driver = [...state.networks.values()].find(network => network.name === term || network.id === term)?.driver
+  if (driver === 'host') throw fault('connectHost')
+  if (mode.kind === 'host') throw fault('connectShared')
+  const onNone = container.memberships.some(each => each.network === 'none')
+  if (driver === 'null' || onNone) throw fault('connectNone')
+}

@@ -1,0 +1,178 @@
+/** Commands on networks: create, remove, prune, and the three that are always there. */
+import { readFileSync } from 'node:fs'
+import { fault } from '../base/index.ts'
+import type { ObservedLink } from '../kernel/index.ts'
+import {
+  checkConfigUnused,
+  defaultPools,
+  type Endpoint,
+  type Id,
+  isPredefinedName,
+  macFromBytes,
+  type Network,
+  networkFromRequest,
+  type NetworkContext,
+  type NetworkRequest,
+  optionKeys,
+  parseAddress,
+  parsePrefix,
+  parseResolvConf,
+  prefixRange,
+  RangeSet,
+  ulaBase,
+} from '../network/index.ts'
+import { aliasPrefix } from './apply.ts'
+import type { Core } from './core.ts'
+import { timestamp } from './events.ts'
+import { randomBytesOf, randomId } from './names.ts'
+
+const hostResolvConf = '/etc/resolv.conf'
+
+/** What automatic subnets keep clear of: the host's routes and name servers. */
+interface Avoid {
+  readonly 4: RangeSet
+  readonly 6: RangeSet
+}
+
+const nothing: Avoid = { 4: RangeSet.empty, 6: RangeSet.empty }
+
+export class Networks {
+  readonly #core: Core
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  async create(request: NetworkRequest): Promise<{ readonly id: Id; readonly warning: string }> {
+    const network = await this.make(request, { predefined: false })
+    if (network.configOnly !== true) this.#emit('create', network)
+    return { id: network.id, warning: '' }
+  }
+
+  /** As `create`, without an event. `adoptable`: a bridge of that name that is not ours may be used. */
+  async make(
+    request: NetworkRequest,
+    { predefined, mac }: { readonly predefined: boolean; readonly mac?: string },
+  ): Promise<Network> {
+    const avoid = needsSubnet(request) ? await this.#avoid() : nothing
+    const bridgeName = request.options?.[optionKeys.bridgeName]
+    // A name that the engine makes up carries the network's id: no link on the host can have it.
+    const links = bridgeName === undefined ? [] : await this.#core.kernel.links()
+    return await this.#core.write(() => {
+      const context = { ...this.#context(avoid), predefined, ...(mac === undefined ? {} : { mac }) }
+      const network = adopt(networkFromRequest(request, context), links)
+      return { change: { networks: { put: [network] } }, result: network }
+    })
+  }
+
+  async remove(term: string): Promise<void> {
+    const network = await this.#core.write(() => {
+      const found = this.#core.state.findNetwork(term)
+      this.#checkRemovable(found)
+      return { change: { networks: { drop: [found.id] } }, result: found }
+    })
+    if (network.configOnly !== true) this.#emit('destroy', network)
+  }
+
+  /** Removes unused user-defined networks for which `selects` holds; one that cannot be removed is logged and left. */
+  async prune(selects: (network: Network) => boolean): Promise<readonly string[]> {
+    const { state, log } = this.#core
+    const candidates = [...state.networks.values()].filter(
+      network =>
+        !isPredefinedName(network.name) &&
+        network.configOnly !== true &&
+        state.endpointsOfNetwork(network.id).length === 0 &&
+        selects(network),
+    )
+    const removed: string[] = []
+    for (const { id, name } of candidates) {
+      try {
+        await this.remove(id)
+        removed.push(name)
+      } catch (error) {
+        log.warn({ err: error, network: name }, 'pruning a network failed')
+      }
+    }
+    this.#core.events.emit('network', 'prune', '', { reclaimed: '0' })
+    return removed
+  }
+
+  #checkRemovable(network: Network): void {
+    const { state } = this.#core
+    if (isPredefinedName(network.name)) throw fault('networkPredefinedRemove', network.name)
+    checkConfigUnused(network, state.networks.values())
+    const endpoints = state.endpointsOfNetwork(network.id)
+    if (endpoints.length > 0) {
+      throw fault('networkActive', network.name, network.id, endpoints.map(e => this.#describe(e)).join(', '))
+    }
+  }
+
+  #describe(endpoint: Endpoint): string {
+    const container = this.#core.state.containerOf(endpoint)
+    return `name:${JSON.stringify(container?.name ?? '')} id:${JSON.stringify(endpoint.id.slice(0, 12))}`
+  }
+
+  #emit(action: 'create' | 'destroy', { id, name, driver }: Network): void {
+    this.#core.events.emit('network', action, id, { name, type: driver })
+  }
+
+  async #avoid(): Promise<Avoid> {
+    const avoid = { 4: RangeSet.empty, 6: RangeSet.empty }
+    for (const { destination, onLink, family } of await this.#core.kernel.routes()) {
+      const prefix = onLink ? parsePrefix(destination) : undefined
+      if (prefix !== undefined && prefix.length > 0) avoid[family] = avoid[family].add(...prefixRange(prefix))
+    }
+    for (const server of hostNameServers()) {
+      const address = parseAddress(server)
+      if (address !== undefined) avoid[address.family] = avoid[address.family].add(address.value, address.value)
+    }
+    return avoid
+  }
+
+  #context(avoid: Avoid): NetworkContext {
+    const { state, options, store } = this.#core
+    return {
+      id: randomId(),
+      mac: macFromBytes(randomBytesOf(6)),
+      created: timestamp(),
+      nameTaken: name => state.networkNamed(name) !== undefined,
+      networks: state.networks.values(),
+      taken4: state.subnets(4),
+      taken6: state.subnets(6),
+      avoid4: avoid[4],
+      avoid6: avoid[6],
+      pools: options.defaultAddressPools.length > 0 ? options.defaultAddressPools : defaultPools,
+      ulaBase: ulaBase(Buffer.from(store.meta.hostId, 'hex')),
+      defaultOptions: options.defaultNetworkOptions,
+    }
+  }
+}
+
+/**
+ * True if the engine may have to choose a subnet itself. The host's routes are read only then. A request that names
+ * one family's subnet can still leave the other one open.
+ */
+function needsSubnet({ ipam, driver, configOnly, enableIPv6 }: NetworkRequest): boolean {
+  if (configOnly === true || (driver ?? 'bridge') !== 'bridge') return false
+  const subnets = (ipam?.config ?? []).flatMap(pool => pool.subnet ?? [])
+  return enableIPv6 === true || subnets.length === 0 || subnets.some(subnet => /^(0\.0\.0\.0|::)\//.test(subnet))
+}
+
+function hostNameServers(): readonly string[] {
+  try {
+    return parseResolvConf(readFileSync(hostResolvConf, 'utf8')).nameservers
+  } catch {
+    return []
+  }
+}
+
+/** A bridge that exists under the wanted name and is not one of ours is used as it is, and never deleted. */
+function adopt(network: Network, links: readonly ObservedLink[]): Network {
+  const { bridge } = network
+  const existing = links.find(link => link.name === bridge?.name)
+  if (bridge === undefined || existing === undefined) return network
+  if (existing.kind !== 'bridge') throw fault('notABridge', bridge.name)
+  // Ours, but of a network that is just being deleted: it is made anew.
+  if (existing.alias?.startsWith(aliasPrefix) === true) return network
+  return { ...network, bridge: { ...bridge, adopted: true, mac: existing.mac } }
+}
