@@ -221,15 +221,3 @@ export function poolsFromRequests(requests: readonly PoolRequest[], context: Poo
     return poolOf(entry, subnet, !context.withoutGateway.includes(entry.family))
   })
 }
-
-/** Range of addresses of a subnet in text, for sets of what is taken. Throws RangeError if the text is no prefix. */
-export function rangeOfSubnet(text: string): {
-  readonly family: Family
-  readonly first: bigint
-  readonly last: bigint
-} {
-  const prefix = parsePrefix(text)
-  if (prefix === undefined) throw new RangeError(`${text} is not a subnet`)
-  const [first, last] = prefixRange(prefix)
-  return { family: prefix.family, first, last }
-}
