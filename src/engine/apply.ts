@@ -156,7 +156,9 @@ export class Applier {
     this.#doomedLinks.clear()
     this.#doomedNamespaces.clear()
     this.#reaping = this.#delete(links, namespaces)
-      .catch((error: unknown) => this.#log.error({ err: error, links, namespaces }, 'deleting kernel objects failed'))
+      .catch((error: unknown) =>
+        this.#log.error({ err: error, links, namespaces }, 'deleting kernel objects failed'),
+      )
       .finally(() => {
         this.#reaping = undefined
         this.#reap()
@@ -175,7 +177,9 @@ export class Applier {
       if (object.kind !== 'veth') continue
       this.#kernel
         .announce(object.netns, object.name, announcements.count, announcements.intervalMs)
-        .catch((error: unknown) => this.#log.debug({ err: error, veth: object.name }, 'announcing addresses failed'))
+        .catch((error: unknown) =>
+          this.#log.debug({ err: error, veth: object.name }, 'announcing addresses failed'),
+        )
     }
   }
 }
@@ -192,7 +196,10 @@ function isIntent(object: KernelObject): object is FirewallIntent {
 }
 
 function createBridge(bridge: BridgeObject): readonly Operation[] {
-  return [{ do: bridge.adopted ? 'bridge.set' : 'bridge.add', bridge: bridgeSpec(bridge) }, loopbackRouting(bridge)]
+  return [
+    { do: bridge.adopted ? 'bridge.set' : 'bridge.add', bridge: bridgeSpec(bridge) },
+    loopbackRouting(bridge),
+  ]
 }
 
 function setBridge(bridge: BridgeObject): readonly Operation[] {
@@ -200,7 +207,14 @@ function setBridge(bridge: BridgeObject): readonly Operation[] {
 }
 
 function bridgeSpec({ name, owner, mac, mtu, addresses, ipv6 }: BridgeObject) {
-  return { name, alias: `${aliasPrefix}${owner}`, mac, addresses, ipv6, ...(mtu === undefined ? {} : { mtu }) }
+  return {
+    name,
+    alias: `${aliasPrefix}${owner}`,
+    mac,
+    addresses,
+    ipv6,
+    ...(mtu === undefined ? {} : { mtu }),
+  }
 }
 
 /**

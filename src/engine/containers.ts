@@ -57,7 +57,9 @@ export class Containers {
     })
   }
 
-  async create(request: CreateContainerRequest): Promise<{ readonly id: Id; readonly warnings: readonly string[] }> {
+  async create(
+    request: CreateContainerRequest,
+  ): Promise<{ readonly id: Id; readonly warnings: readonly string[] }> {
     const { state } = this.#core
     const { container, warnings } = await this.#core.write(() => {
       const made = containerFromRequest(request, {
@@ -76,7 +78,8 @@ export class Containers {
     const { id } = this.#core.state.findContainer(term)
     await this.#core.withContainer(id, async () => {
       const container = this.#current(id)
-      if (container.state.status === 'running' || container.state.status === 'paused') throw fault('notModified')
+      if (container.state.status === 'running' || container.state.status === 'paused')
+        throw fault('notModified')
       this.#cancelRestart(id)
       this.#lastDelay.delete(id)
       await this.#start(container, 0)
@@ -174,17 +177,27 @@ export class Containers {
             ? []
             : [...new Set([newName, ...endpoint.dnsNames.filter(each => each !== old.name)])],
       }))
-      return { change: { containers: { put: [container] }, endpoints: { put: renamed } }, result: { old, container } }
+      return {
+        change: { containers: { put: [container] }, endpoints: { put: renamed } },
+        result: { old, container },
+      }
     })
     this.#emit(container, 'rename', { oldName: `/${old.name}` })
   }
 
-  async updateRestartPolicy(term: string, policy: Container['hostConfig']['RestartPolicy'] | undefined): Promise<void> {
+  async updateRestartPolicy(
+    term: string,
+    policy: Container['hostConfig']['RestartPolicy'] | undefined,
+  ): Promise<void> {
     const { id } = this.#core.state.findContainer(term)
     if (policy !== undefined) {
       await this.#core.change(() => {
         const container = this.#current(id)
-        return { containers: { put: [{ ...container, hostConfig: { ...container.hostConfig, RestartPolicy: policy } }] } }
+        return {
+          containers: {
+            put: [{ ...container, hostConfig: { ...container.hostConfig, RestartPolicy: policy } }],
+          },
+        }
       })
     }
     this.#emit(this.#current(id), 'update')
@@ -275,7 +288,9 @@ export class Containers {
       await this.#core.change(() => ({
         ...this.#joining.disconnect(container, sandbox, endpoint),
         containers: {
-          put: [{ ...this.#current(id), memberships: container.memberships.filter(each => each !== membership) }],
+          put: [
+            { ...this.#current(id), memberships: container.memberships.filter(each => each !== membership) },
+          ],
         },
       }))
       await this.#files.leave(container, endpoint)
@@ -308,9 +323,11 @@ export class Containers {
       const { Name } = container.hostConfig.RestartPolicy
       const wanted = Name === 'always' || (Name === 'unless-stopped' && !container.stoppedByUser)
       if (!wanted || isUp(container) || container.state.status === 'created') continue
-      await this.#core.withContainer(container.id, () => this.#start(container, 0)).catch((error: unknown) =>
-        this.#core.log.warn({ err: error, container: container.id }, 'restarting by policy failed'),
-      )
+      await this.#core
+        .withContainer(container.id, () => this.#start(container, 0))
+        .catch((error: unknown) =>
+          this.#core.log.warn({ err: error, container: container.id }, 'restarting by policy failed'),
+        )
     }
   }
 
@@ -341,7 +358,15 @@ export class Containers {
               ...this.#current(id),
               restartCount,
               stoppedByUser: false,
-              state: { status: 'running', process, exitCode: 0, oomKilled: false, error: '', startedAt, finishedAt: never },
+              state: {
+                status: 'running',
+                process,
+                exitCode: 0,
+                oomKilled: false,
+                error: '',
+                startedAt,
+                finishedAt: never,
+              },
             },
           ],
         },
@@ -421,12 +446,18 @@ export class Containers {
     const { id } = container
     const message = error instanceof Error ? error.message : String(error)
     const sandbox = this.#core.state.sandboxOf(id)
-    if (sandbox === undefined && namespace?.own !== undefined) this.#core.applier.discardNamespace(namespace.own)
+    if (sandbox === undefined && namespace?.own !== undefined)
+      this.#core.applier.discardNamespace(namespace.own)
     const exitCode = failureExitCode(message)
     await this.#core.change(() => ({
       ...(sandbox === undefined ? {} : this.#joining.leave(sandbox)),
       containers: {
-        put: [{ ...this.#current(id), state: { ...container.state, ...noProcess, status: 'created', exitCode, error: message } }],
+        put: [
+          {
+            ...this.#current(id),
+            state: { ...container.state, ...noProcess, status: 'created', exitCode, error: message },
+          },
+        ],
       },
     }))
     this.#streams.end(id)
@@ -448,7 +479,11 @@ export class Containers {
 
   // Ending
 
-  async #terminate(container: Container, timeout: number | undefined, signal: string | undefined): Promise<void> {
+  async #terminate(
+    container: Container,
+    timeout: number | undefined,
+    signal: string | undefined,
+  ): Promise<void> {
     const { id, config } = container
     const number = signalNumber(signal ?? config.StopSignal ?? 'TERM')
     const seconds = timeout ?? config.StopTimeout ?? defaultStopSeconds
@@ -495,7 +530,8 @@ export class Containers {
     const { id } = container
     const { sandbox, networks } = await this.#core.write(() => {
       const sandbox = this.#core.state.sandboxOf(id)
-      const networks = sandbox === undefined ? [] : this.#core.state.endpointsOfSandbox(sandbox.id).map(e => e.networkId)
+      const networks =
+        sandbox === undefined ? [] : this.#core.state.endpointsOfSandbox(sandbox.id).map(e => e.networkId)
       const state = { ...this.#current(id).state, ...noProcess, status: 'exited' as const, ...exit }
       return {
         change: {
@@ -533,7 +569,9 @@ export class Containers {
           const current = this.#core.state.containers.get(id)
           if (current?.state.status === 'restarting') await this.#start(current, current.restartCount + 1)
         })
-        .catch((error: unknown) => this.#core.log.warn({ err: error, container: id }, 'restarting by policy failed'))
+        .catch((error: unknown) =>
+          this.#core.log.warn({ err: error, container: id }, 'restarting by policy failed'),
+        )
     }, delayMs)
     this.#restarts.set(id, { timer, delayMs })
     return true
@@ -568,7 +606,12 @@ export class Containers {
     await this.#core.change(() => ({
       ...(sandbox === undefined ? {} : this.#joining.leave(sandbox)),
       containers: {
-        put: [{ ...container, state: { ...container.state, status: restarting ? 'exited' : container.state.status } }],
+        put: [
+          {
+            ...container,
+            state: { ...container.state, status: restarting ? 'exited' : container.state.status },
+          },
+        ],
       },
     }))
   }
@@ -625,7 +668,11 @@ export class Containers {
   #emitNetwork(action: 'connect' | 'disconnect', networkId: Id, container: Id): void {
     const network = this.#core.state.networks.get(networkId)
     if (network === undefined) return
-    this.#core.events.emit('network', action, network.id, { container, name: network.name, type: network.driver })
+    this.#core.events.emit('network', action, network.id, {
+      container,
+      name: network.name,
+      type: network.driver,
+    })
   }
 }
 

@@ -96,7 +96,11 @@ function checkHostname({ Hostname }: CreateContainerRequest['config']): void {
 }
 
 /** The client's settings over the image's. An own entrypoint makes the image's command meaningless. */
-function mergeConfig(config: CreateContainerRequest['config'], image: Image, hostName: string): ContainerConfig {
+function mergeConfig(
+  config: CreateContainerRequest['config'],
+  image: Image,
+  hostName: string,
+): ContainerConfig {
   const base = image.config
   const entrypoint = emptyToNull(config.Entrypoint)
   const ownEntrypoint = entrypoint !== null && !(entrypoint.length === 1 && entrypoint[0] === '')
@@ -122,7 +126,9 @@ function mergeConfig(config: CreateContainerRequest['config'], image: Image, hos
     Image: config.Image,
     Volumes: Object.keys(volumes).length === 0 ? null : volumes,
     WorkingDir:
-      config.WorkingDir === undefined || config.WorkingDir === '' ? (base.WorkingDir ?? '') : config.WorkingDir,
+      config.WorkingDir === undefined || config.WorkingDir === ''
+        ? (base.WorkingDir ?? '')
+        : config.WorkingDir,
     Entrypoint: entrypoint === null ? emptyToNull(base.Entrypoint) : ownEntrypoint ? entrypoint : null,
     ...(config.MacAddress === undefined ? {} : { MacAddress: config.MacAddress }),
     OnBuild: null,
@@ -210,7 +216,8 @@ function membershipsOf(
   const first = entries.find(entry => entry.network === primaryName)
   // One entry under another spelling of the same network (an id, a prefix) is the primary one.
   const sole = first === undefined && entries.length === 1 ? entries[0] : undefined
-  const head = first ?? (sole === undefined ? { network: primaryName, request: {} } : { ...sole, network: primaryName })
+  const head =
+    first ?? (sole === undefined ? { network: primaryName, request: {} } : { ...sole, network: primaryName })
   const rest = entries.filter(entry => entry !== first && entry !== sole)
   return [head, ...rest].map(({ network, request }) => {
     const record = known(network)
@@ -220,7 +227,11 @@ function membershipsOf(
 }
 
 /** `target:alias` on the default bridge. Elsewhere links are part of the endpoint's request. */
-function legacyLinks(mode: NetworkMode, links: readonly string[], state: State): Readonly<Record<string, Id>> {
+function legacyLinks(
+  mode: NetworkMode,
+  links: readonly string[],
+  state: State,
+): Readonly<Record<string, Id>> {
   const usesDefault = mode.kind === 'network' && state.networkNamed(mode.network)?.bridge?.isDefault === true
   if (!usesDefault) return {}
   return Object.fromEntries(

@@ -4,7 +4,13 @@
  */
 import { fault } from '../base/index.ts'
 import type { ObservedLink } from '../kernel/index.ts'
-import { formatPrefix, type NetworkRequest, optionKeys, parsePrefix, type PoolRequest } from '../network/index.ts'
+import {
+  formatPrefix,
+  type NetworkRequest,
+  optionKeys,
+  parsePrefix,
+  type PoolRequest,
+} from '../network/index.ts'
 import { aliasPrefix } from './apply.ts'
 import type { Core } from './core.ts'
 import type { Networks } from './networks.ts'
@@ -27,7 +33,11 @@ export async function ensurePredefined(core: Core, networks: Networks): Promise<
   const name = options.bridge.name ?? defaultBridgeName
   const request = defaultBridgeRequest(core, name, await existingBridge(core, name))
   if (bridge !== undefined) {
-    if (JSON.stringify(request.options) === JSON.stringify(bridge.options) && sameSubnets(request, bridge.pools)) return
+    if (
+      JSON.stringify(request.options) === JSON.stringify(bridge.options) &&
+      sameSubnets(request, bridge.pools)
+    )
+      return
     if (state.endpointsOfNetwork(bridge.id).length > 0) {
       core.log.warn({}, 'the default bridge keeps its settings while containers use it')
       return

@@ -65,11 +65,14 @@ export async function openEngine(options: DaemonOptions, version: string, log: L
   const settings = { dataRoot: options.dataRoot, execRoot: options.execRoot, runtime: options.runtime }
   const [runtime, images] = await Promise.all([openRuntime(settings), openImageStore(settings)])
   const sandboxNamespace = (id: string) => core.state.sandboxes.get(id)?.netns
-  const resolver = await openResolver({ ttl: nameTtl, resolvConf: '/etc/resolv.conf' }, async (sandbox, family, type) => {
-    const netns = sandboxNamespace(sandbox)
-    if (netns === undefined) throw new Error(`sandbox ${sandbox} has no namespace`)
-    return await kernel.openSocket(netns, family, type)
-  })
+  const resolver = await openResolver(
+    { ttl: nameTtl, resolvConf: '/etc/resolv.conf' },
+    async (sandbox, family, type) => {
+      const netns = sandboxNamespace(sandbox)
+      if (netns === undefined) throw new Error(`sandbox ${sandbox} has no namespace`)
+      return await kernel.openSocket(netns, family, type)
+    },
+  )
   const applier = new Applier(kernel, resolver, firewall, log)
   const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
   core.state.apply(store.load())

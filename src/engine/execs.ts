@@ -51,7 +51,11 @@ export class Execs {
 
   async start(
     id: Id,
-    options: { readonly detach: boolean; readonly tty: boolean; readonly size: readonly [number, number] | undefined },
+    options: {
+      readonly detach: boolean
+      readonly tty: boolean
+      readonly size: readonly [number, number] | undefined
+    },
   ): Promise<ExecProcess> {
     const entry = this.#entry(id)
     const { record } = entry
@@ -129,7 +133,12 @@ export class Execs {
     return entry
   }
 
-  #emit(container: Container, action: string, execID: Id, attributes: Readonly<Record<string, string>> = {}): void {
+  #emit(
+    container: Container,
+    action: string,
+    execID: Id,
+    attributes: Readonly<Record<string, string>> = {},
+  ): void {
     const { id, name, image, config } = container
     this.#core.events.emit('container', action, id, { ...config.Labels, ...attributes, execID, image, name })
   }

@@ -34,7 +34,10 @@ export class HostPorts {
 
 function readPortRange(): readonly [number, number] {
   try {
-    const [from, to] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').trim().split(/\s+/).map(Number)
+    const [from, to] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+      .trim()
+      .split(/\s+/)
+      .map(Number)
     return from === undefined || to === undefined ? fallback : [from, to]
   } catch {
     return fallback

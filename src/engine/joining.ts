@@ -44,15 +44,24 @@ export class Joining {
    * A sandbox with all the container's networks: the records of its endpoints and ports, and its memberships as they
    * were resolved. `netns` is absent in host mode.
    */
-  join(container: Container, netns: string | undefined): StateChange & { readonly memberships: readonly Membership[] } {
+  join(
+    container: Container,
+    netns: string | undefined,
+  ): StateChange & { readonly memberships: readonly Membership[] } {
     const { state } = this.#core
     const sandboxId = randomId()
     const joined: { endpoint: Endpoint; network: Network }[] = []
     const memberships: Membership[] = []
     for (const membership of container.memberships) {
-      const network = state.findNetwork(membership.networkId === '' ? membership.network : membership.networkId)
+      const network = state.findNetwork(
+        membership.networkId === '' ? membership.network : membership.networkId,
+      )
       const taken = joined.map(({ endpoint }) => endpoint)
-      const endpoint = attach(network, membership.request, this.#context(container, sandboxId, network, taken))
+      const endpoint = attach(
+        network,
+        membership.request,
+        this.#context(container, sandboxId, network, taken),
+      )
       joined.push({ endpoint, network })
       memberships.push({ ...membership, network: network.name, networkId: network.id })
     }
@@ -79,7 +88,8 @@ export class Joining {
         await command()
         return
       } catch (error) {
-        if (!(error instanceof KernelError) || error.code !== 'EADDRINUSE' || error.port === undefined) throw error
+        if (!(error instanceof KernelError) || error.code !== 'EADDRINUSE' || error.port === undefined)
+          throw error
         if (attempt >= bindAttempts || this.#asksForPort(container, error.port)) {
           throw await this.#busyPort(container, error.port)
         }
@@ -194,7 +204,9 @@ export class Joining {
 
   async #busyPort({ hostConfig, name }: Container, port: number): Promise<Error> {
     const [key = 'tcp', bindings = []] =
-      Object.entries(hostConfig.PortBindings).find(([, each]) => each.some(b => b.HostPort === String(port))) ?? []
+      Object.entries(hostConfig.PortBindings).find(([, each]) =>
+        each.some(b => b.HostPort === String(port)),
+      ) ?? []
     const address = bindings.find(binding => binding.HostPort === String(port))?.HostIp ?? ''
     const hostIp = address === '' ? '0.0.0.0' : address
     const { protocol } = parseContainerPort(key.includes('/') ? key : `${port}/tcp`)

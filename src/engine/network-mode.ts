@@ -32,7 +32,9 @@ export function networkModeOf(container: Container): NetworkMode {
 export function checkConnectable(state: StateView, container: Container, term: string): void {
   const mode = networkModeOf(container)
   if (mode.kind === 'container') throw fault('connectShared')
-  const driver = [...state.networks.values()].find(network => network.name === term || network.id === term)?.driver
+  const driver = [...state.networks.values()].find(
+    network => network.name === term || network.id === term,
+  )?.driver
   if (driver === 'host') throw fault('connectHost')
   if (mode.kind === 'host') throw fault('connectShared')
   const onNone = container.memberships.some(each => each.network === 'none')

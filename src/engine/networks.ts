@@ -124,7 +124,8 @@ export class Networks {
     }
     for (const server of hostNameServers()) {
       const address = parseAddress(server)
-      if (address !== undefined) avoid[address.family] = avoid[address.family].add(address.value, address.value)
+      if (address !== undefined)
+        avoid[address.family] = avoid[address.family].add(address.value, address.value)
     }
     return avoid
   }
@@ -155,7 +156,9 @@ export class Networks {
 function needsSubnet({ ipam, driver, configOnly, enableIPv6 }: NetworkRequest): boolean {
   if (configOnly === true || (driver ?? 'bridge') !== 'bridge') return false
   const subnets = (ipam?.config ?? []).flatMap(pool => pool.subnet ?? [])
-  return enableIPv6 === true || subnets.length === 0 || subnets.some(subnet => /^(0\.0\.0\.0|::)\//.test(subnet))
+  return (
+    enableIPv6 === true || subnets.length === 0 || subnets.some(subnet => /^(0\.0\.0\.0|::)\//.test(subnet))
+  )
 }
 
 function hostNameServers(): readonly string[] {

@@ -11,7 +11,10 @@ import { aliasPrefix } from './apply.ts'
  * of ours that nobody wants. Host ports, listeners and names live in the engine's process: after a start there are
  * none. The firewall reconciles its own elements.
  */
-export async function observe(kernel: Kernel, wanted: readonly KernelObject[]): Promise<readonly KernelObject[]> {
+export async function observe(
+  kernel: Kernel,
+  wanted: readonly KernelObject[],
+): Promise<readonly KernelObject[]> {
   const links = new Map((await kernel.links()).map(link => [link.name, link]))
   const namespaces = new Set((await kernel.namespaces()).filter(each => !each.free).map(each => each.name))
   const observed: KernelObject[] = []
@@ -29,7 +32,10 @@ export async function observe(kernel: Kernel, wanted: readonly KernelObject[]): 
       case 'netns': {
         if (!namespaces.delete(object.name)) break
         observed.push(object)
-        inside.set(object.name, { links: await kernel.links(object.name), routes: await kernel.routes(object.name) })
+        inside.set(object.name, {
+          links: await kernel.links(object.name),
+          routes: await kernel.routes(object.name),
+        })
         break
       }
       case 'veth': {
@@ -67,7 +73,9 @@ interface Inside {
 
 function observedBridge(wanted: BridgeObject, link: ObservedLink): KernelObject {
   const addresses = wanted.addresses.filter(address => link.addresses.includes(address))
-  const foreign = link.addresses.filter(address => !wanted.addresses.includes(address) && !isLinkLocal(address))
+  const foreign = link.addresses.filter(
+    address => !wanted.addresses.includes(address) && !isLinkLocal(address),
+  )
   const intact = link.up && link.mac === wanted.mac && (wanted.mtu === undefined || link.mtu === wanted.mtu)
   return { ...wanted, mac: intact ? wanted.mac : '', addresses: [...addresses, ...foreign] }
 }
@@ -92,7 +100,10 @@ function observedRoute(wanted: RouteObject, { gateway, link }: ObservedRoute): K
   return { ...wanted, gateway: gateway ?? '', link: link ?? '' }
 }
 
-function staleLinks(links: ReadonlyMap<string, ObservedLink>, used: ReadonlySet<string>): readonly KernelObject[] {
+function staleLinks(
+  links: ReadonlyMap<string, ObservedLink>,
+  used: ReadonlySet<string>,
+): readonly KernelObject[] {
   return [...links.values()]
     .filter(({ name, alias }) => alias?.startsWith(aliasPrefix) === true && !used.has(name))
     .map(({ name, kind, alias = '' }): KernelObject => {

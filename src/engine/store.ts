@@ -27,7 +27,8 @@ export class Store {
 
   private constructor(root: RootDatabase<unknown, string>) {
     this.#root = root
-    const table = <T extends TableName>(name: T) => root.openDB<Records[T], string>({ name, encoding: 'json' })
+    const table = <T extends TableName>(name: T) =>
+      root.openDB<Records[T], string>({ name, encoding: 'json' })
     this.#tables = {
       networks: table('networks'),
       endpoints: table('endpoints'),
@@ -66,7 +67,9 @@ export class Store {
 
   /** All records, as one change to an empty state. */
   load(): StateChange {
-    const all = <T extends TableName>(name: T) => ({ put: [...this.#tables[name].getRange()].map(entry => entry.value) })
+    const all = <T extends TableName>(name: T) => ({
+      put: [...this.#tables[name].getRange()].map(entry => entry.value),
+    })
     return {
       networks: all('networks'),
       endpoints: all('endpoints'),

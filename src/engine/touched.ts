@@ -33,7 +33,11 @@ interface Source extends BlueprintContext {
   endpointsOfSandbox(id: Id): readonly Endpoint[]
 }
 
-function part(source: Source, networks: ReadonlySet<Id>, sandboxes: ReadonlySet<Id>): readonly KernelObject[] {
+function part(
+  source: Source,
+  networks: ReadonlySet<Id>,
+  sandboxes: ReadonlySet<Id>,
+): readonly KernelObject[] {
   const objects: KernelObject[] = []
   for (const id of networks) {
     const network = source.network(id)
@@ -41,7 +45,8 @@ function part(source: Source, networks: ReadonlySet<Id>, sandboxes: ReadonlySet<
   }
   for (const id of sandboxes) {
     const sandbox = source.sandbox(id)
-    if (sandbox !== undefined) objects.push(...sandboxBlueprint(sandbox, source.endpointsOfSandbox(id), source))
+    if (sandbox !== undefined)
+      objects.push(...sandboxBlueprint(sandbox, source.endpointsOfSandbox(id), source))
   }
   return objects
 }
@@ -51,8 +56,14 @@ function touchedNetworks({ networks }: StateChange): ReadonlySet<Id> {
 }
 
 function touchedSandboxes(state: State, { sandboxes, endpoints }: StateChange): ReadonlySet<Id> {
-  const touched = new Set<Id>([...(sandboxes?.put ?? []).map(sandbox => sandbox.id), ...(sandboxes?.drop ?? [])])
-  const changed = [...(endpoints?.put ?? []), ...(endpoints?.drop ?? []).flatMap(id => state.endpoints.get(id) ?? [])]
+  const touched = new Set<Id>([
+    ...(sandboxes?.put ?? []).map(sandbox => sandbox.id),
+    ...(sandboxes?.drop ?? []),
+  ])
+  const changed = [
+    ...(endpoints?.put ?? []),
+    ...(endpoints?.drop ?? []).flatMap(id => state.endpoints.get(id) ?? []),
+  ]
   for (const endpoint of changed) {
     touched.add(endpoint.sandboxId)
     // Who reaches this container by a link alias sees the change too.
@@ -90,7 +101,9 @@ class Overlay implements Source {
   endpointsOfSandbox(id: Id): readonly Endpoint[] {
     const kept = this.#state
       .endpointsOfSandbox(id)
-      .flatMap(endpoint => (this.#endpoints.has(endpoint.id) ? (this.#endpoints.get(endpoint.id) ?? []) : endpoint))
+      .flatMap(endpoint =>
+        this.#endpoints.has(endpoint.id) ? (this.#endpoints.get(endpoint.id) ?? []) : endpoint,
+      )
     const added = [...this.#endpoints.values()].filter(
       endpoint => endpoint?.sandboxId === id && !this.#state.endpoints.has(endpoint.id),
     )

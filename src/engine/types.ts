@@ -125,7 +125,9 @@ export interface Engine {
   pruneNetworks(selects: (network: Network) => boolean): Promise<readonly string[]>
 
   // Containers
-  createContainer(request: CreateContainerRequest): Promise<{ readonly id: Id; readonly warnings: readonly string[] }>
+  createContainer(
+    request: CreateContainerRequest,
+  ): Promise<{ readonly id: Id; readonly warnings: readonly string[] }>
   /** Throws fault('notModified') if it runs already. */
   startContainer(term: string): Promise<void>
   /** Signal (default the container's stop signal), then SIGKILL after `timeout` seconds (default the container's, 10). */
@@ -135,7 +137,10 @@ export interface Engine {
   killContainer(term: string, signal: string): Promise<void>
   pauseContainer(term: string): Promise<void>
   unpauseContainer(term: string): Promise<void>
-  removeContainer(term: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>
+  removeContainer(
+    term: string,
+    options: { readonly force: boolean; readonly volumes: boolean },
+  ): Promise<void>
   renameContainer(term: string, name: string): Promise<void>
   /** Resolves once the condition holds; state changes (and removal with AutoRemove for 'removed') are finished by then. */
   waitContainer(term: string, condition: WaitCondition, signal: AbortSignal): Promise<WaitResult>
@@ -155,7 +160,11 @@ export interface Engine {
   /** Starts it; the caller pumps the streams. */
   startExec(
     id: Id,
-    options: { readonly detach: boolean; readonly tty: boolean; readonly size: readonly [number, number] | undefined },
+    options: {
+      readonly detach: boolean
+      readonly tty: boolean
+      readonly size: readonly [number, number] | undefined
+    },
   ): Promise<ExecProcess>
   resizeExec(id: Id, rows: number, columns: number): Promise<void>
 

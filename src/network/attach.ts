@@ -46,7 +46,8 @@ export function attach(network: Network, request: EndpointRequest, context: Atta
     ...base,
     ifname: interfaceName(bridge.interfacePrefix, request, context.interfaces),
     hostIfname: context.hostIfname,
-    mac: parseMac(request.mac ?? '') ?? (ipv4 === undefined ? context.spareMac : macOfIPv4(ipv4.address.value)),
+    mac:
+      parseMac(request.mac ?? '') ?? (ipv4 === undefined ? context.spareMac : macOfIPv4(ipv4.address.value)),
     ...(ipv4 === undefined ? {} : { ipv4: ipv4.text }),
     ...(ipv6 === undefined ? {} : { ipv6: ipv6.text }),
     linkLocal: (request.linkLocal ?? []).map(address => `${address}/${address.includes(':') ? 64 : 16}`),
@@ -101,7 +102,12 @@ interface Assigned {
 }
 
 /** The address asked for, or the lowest free one of the network's pools. */
-function assign(network: Network, family: Family, asked: string | undefined, context: AttachContext): Assigned | undefined {
+function assign(
+  network: Network,
+  family: Family,
+  asked: string | undefined,
+  context: AttachContext,
+): Assigned | undefined {
   const pools = network.pools.filter(pool => pool.family === family)
   const used = context.used(family)
   if (asked !== undefined) {

@@ -263,25 +263,25 @@ function zoneObjects(
   context: BlueprintContext,
 ): readonly KernelObject[] {
   const named = joined.filter(({ network }) => hasNames(network))
-  const endpoints = named.map(
-    ({ endpoint, network }): ZoneEndpointObject => ({
-      kind: 'zone-endpoint',
-      key: `zone-endpoint ${endpoint.id}`,
-      owner: endpoint.id,
-      id: endpoint.id,
-      network: network.id,
-      names: endpoint.dnsNames,
-      ...(endpoint.ipv4 === undefined ? {} : { ipv4: stripLength(endpoint.ipv4) }),
-      ...(endpoint.ipv6 === undefined ? {} : { ipv6: stripLength(endpoint.ipv6) }),
-    }),
-  )
+  const endpoints = named.map(({ endpoint, network }): ZoneEndpointObject => ({
+    kind: 'zone-endpoint',
+    key: `zone-endpoint ${endpoint.id}`,
+    owner: endpoint.id,
+    id: endpoint.id,
+    network: network.id,
+    names: endpoint.dnsNames,
+    ...(endpoint.ipv4 === undefined ? {} : { ipv4: stripLength(endpoint.ipv4) }),
+    ...(endpoint.ipv6 === undefined ? {} : { ipv6: stripLength(endpoint.ipv6) }),
+  }))
   const asker: ZoneSandboxObject = {
     kind: 'zone-sandbox',
     key: `zone-sandbox ${sandbox.id}`,
     owner: sandbox.id,
     id: sandbox.id,
     networks: networkOrder(named).map(({ network }) => network.id),
-    links: Object.fromEntries(named.map(({ endpoint }) => [endpoint.networkId, linkTargets(endpoint, context)])),
+    links: Object.fromEntries(
+      named.map(({ endpoint }) => [endpoint.networkId, linkTargets(endpoint, context)]),
+    ),
     servers: sandbox.dns,
     external: joined.some(({ network }) => network.bridge !== undefined && !network.internal),
     ndotsSet: sandbox.ndotsSet,

@@ -70,7 +70,9 @@ function segmentElements({ bridge, subnets, mode, icc, masquerade }: SegmentObje
   for (const subnet of subnets) {
     const prefix = parsePrefix(subnet)
     if (prefix === undefined) throw new Error(`malformed subnet ${subnet} in the blueprint`)
-    const [first, last] = prefixRange(prefix).map(value => address(formatAddress({ family: prefix.family, value })))
+    const [first, last] = prefixRange(prefix).map(value =>
+      address(formatAddress({ family: prefix.family, value })),
+    )
     if (first === undefined || last === undefined) continue
     const v4 = prefix.family === 4
     elements.push(element(v4 ? 'subnet4' : 'subnet6', [first], { keyEnd: [last] }))
@@ -92,7 +94,13 @@ function publishElements(intent: PublishObject): readonly NftElement[] {
   const key = (port: number) => [...where, field.protocol(protocol), field.port(port)]
   const to = address(target)
   if (hostFrom !== hostTo && hostFrom === targetFrom) {
-    const set = v4 ? (any ? 'publish4_any_range' : 'publish4_range') : any ? 'publish6_any_range' : 'publish6_range'
+    const set = v4
+      ? any
+        ? 'publish4_any_range'
+        : 'publish4_range'
+      : any
+        ? 'publish6_any_range'
+        : 'publish6_range'
     return [element(set, key(hostFrom), { keyEnd: key(hostTo), data: [to] })]
   }
   const set = v4 ? (any ? 'publish4_any' : 'publish4') : any ? 'publish6_any' : 'publish6'

@@ -1,0 +1,89 @@
+/**
+ * The daemon: opens the engine, lets the API in, and goes down cleanly. Containers outlive it.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { pino } from 'pino'
+import { type ApiAddress, createApiServer } from './api/index.ts'
+import type { DaemonOptions, ListenAddress } from './daemon-options.ts'
+import { openEngine } from './engine/index.ts'
+import { notifySystemd } from './kernel/index.ts'
+import { version } from './version.ts'
+
+/** systemd hands sockets over from this descriptor on (sd_listen_fds(3)). */
+const firstHandedFd = 3
+
+/**
+ * Runs until SIGTERM or SIGINT and resolves after a clean stop. Throws a sentence for the user if it cannot start.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new Error('the daemon makes network interfaces and containers: run it as root')
+  }
+  const log = pino(
+    { level: options.debug ? 'debug' : options.logLevel },
+    pino.destination({ dest: 2, sync: true }),
+  )
+  const stop = stopSignal()
+  claimPidfile(options.pidfile)
+  try {
+    for (const warning of options.warnings) log.warn(warning)
+    const engine = await openEngine(options, version, log)
+    const api = createApiServer(engine, { log, group: options.group })
+    try {
+      const places = await Promise.all(options.listen.flatMap(listenPlaces).map(place => api.listen(place)))
+      notifySystemd('READY=1')
+      log.info({ version, firewall: engine.info().firewall, runtime: engine.info().runtime.name }, 'ready')
+      process.stdout.write(`linkspan ${version} is ready on ${places.join(', ')}\n`)
+      const signal = await stop
+      notifySystemd('STOPPING=1')
+      log.info({ signal }, 'stopping; containers go on running')
+    } finally {
+      await api.close()
+      await engine.close()
+    }
+  } finally {
+    rmSync(options.pidfile, { force: true })
+  }
+}
+
+function listenPlaces(address: ListenAddress): readonly ApiAddress[] {
+  if (address.kind !== 'systemd') return [address]
+  const count = Number(process.env['LISTEN_FDS'] ?? '0')
+  return Array.from({ length: count }, (_, index) => ({ kind: 'fd' as const, fd: firstHandedFd + index }))
+}
+
+/** Resolves with the first signal that asks the daemon to stop. A second one ends the process at once. */
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        resolve(signal)
+        process.once(signal, () => process.exit(1))
+      })
+    }
+  })
+}
+
+/** Two daemons on one data root would destroy each other's state: the second one refuses to start. */
+function claimPidfile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const other = Number(readIfThere(path))
+  if (other > 0 && other !== process.pid && isDaemon(other)) {
+    throw new Error(`a daemon runs already: process ${other} according to ${path}`)
+  }
+  writeFileSync(path, `${process.pid}\n`)
+}
+
+/** A pid can have been given to another program since: its command line tells. */
+function isDaemon(pid: number): boolean {
+  return readIfThere(`/proc/${pid}/cmdline`).includes('linkspan')
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
