@@ -37,7 +37,6 @@ const prototypes = {
   sendto: 'int64_t sendto(int, void *, size_t, int, void *, uint32_t)',
   recv: 'int64_t recv(int, void *, size_t, int)',
   recvmsg: 'int64_t recvmsg(int, void *, int)',
-  sendmsg: 'int64_t sendmsg(int, void *, int)',
   setns: 'int setns(int, int)',
   unshare: 'int unshare(int)',
   mount: 'int mount(const char *, const char *, const char *, unsigned long, const char *)',

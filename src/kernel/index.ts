@@ -4,6 +4,20 @@ export { openKernel } from './client.ts'
 export { KernelError, type KernelErrorFields } from './error.ts'
 export { field } from './nfnetlink/field.ts'
 export { createNamespace, deleteNamespace, inNamespace } from './namespace.ts'
-export { bindMount, mount, mountOverlay, unmount, unmountDetached } from './mount.ts'
+export {
+  bindMount,
+  mount,
+  mountOverlay,
+  unmount,
+  unmountDetached,
+  type MountSpec,
+  type OverlaySpec,
+} from './mount.ts'
 export type * from './operation.ts'
 export { notifySystemd } from './notify.ts'
+export {
+  listenForDescriptor,
+  SeqpacketSocket,
+  type DescriptorListener,
+  type SeqpacketHandlers,
+} from './unix.ts'
