@@ -4,7 +4,7 @@
  */
 import { Fault, fault, wrapFault } from '../base/index.ts'
 import type { ExitStatus, LogLine, LogOptions, RunSpec } from '../container/index.ts'
-import type { EndpointRequest, Id, Sandbox } from '../network/index.ts'
+import type { EndpointRequest, Id } from '../network/index.ts'
 import type { Core } from './core.ts'
 import { checkName, containerFromRequest } from './create-container.ts'
 import { nowNanoseconds, timestamp } from './events.ts'
@@ -305,7 +305,7 @@ export class Containers {
   async recover(): Promise<void> {
     const { state, runtime } = this.#core
     await runtime.sweep(new Set(state.containers.keys()))
-    for (const container of [...state.containers.values()]) {
+    for (const container of state.containers.values()) {
       const { process } = container.state
       if (!isUp(container) || process === undefined) {
         await this.#recoverStopped(container)
@@ -319,7 +319,7 @@ export class Containers {
 
   /** Starts what its policy wants running; called once the network stands. */
   async startByPolicy(): Promise<void> {
-    for (const container of [...this.#core.state.containers.values()]) {
+    for (const container of this.#core.state.containers.values()) {
       const { Name } = container.hostConfig.RestartPolicy
       const wanted = Name === 'always' || (Name === 'unless-stopped' && !container.stoppedByUser)
       if (!wanted || isUp(container) || container.state.status === 'created') continue

@@ -106,7 +106,7 @@ export class Images {
   /** Removes images that have no name and that no container uses. */
   async prune(): Promise<readonly Removal[]> {
     const removals: Removal[] = []
-    for (const image of [...this.#core.state.images.values()]) {
+    for (const image of this.#core.state.images.values()) {
       if (image.tags.length === 0 && this.#users(image).length === 0) {
         removals.push(...(await this.remove(image.id, { force: false })))
       }

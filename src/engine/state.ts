@@ -32,7 +32,6 @@ export interface Records {
 }
 
 export type TableName = keyof Records
-export const tableNames = ['networks', 'endpoints', 'sandboxes', 'containers', 'images'] as const
 
 /** A set of changes that belong together: one command, one transaction. */
 export type StateChange = {
@@ -57,7 +56,7 @@ export class State implements StateView, BlueprintContext {
   readonly #endpointsByNetwork = new Map<Id, Map<Id, Endpoint>>()
   readonly #endpointsBySandbox = new Map<Id, Map<Id, Endpoint>>()
   readonly #sandboxByContainer = new Map<Id, Id>()
-  /** Container → sandboxes with an endpoint that has a link to it. */
+  /** Container → endpoints that have a link to it. */
   readonly #linkers = new Map<Id, Set<Id>>()
   /** `network family` → addresses of its endpoints. */
   readonly #addresses = new Map<string, RangeSet>()
@@ -158,7 +157,8 @@ export class State implements StateView, BlueprintContext {
 
   /** Sandboxes that reach a container by a link alias: their part of the zone changes with it. */
   linkersOf(containerId: Id): readonly Sandbox[] {
-    return [...(this.#linkers.get(containerId) ?? [])].flatMap(id => this.sandboxes.get(id) ?? [])
+    const endpoints = [...(this.#linkers.get(containerId) ?? [])]
+    return endpoints.flatMap(id => this.sandboxes.get(this.endpoints.get(id)?.sandboxId ?? '') ?? [])
   }
 
   // For allocation
@@ -236,7 +236,7 @@ export class State implements StateView, BlueprintContext {
         this.#endpointsByNetwork.get(old.networkId)?.delete(id)
         this.#endpointsBySandbox.get(old.sandboxId)?.delete(id)
       }
-      for (const target of Object.values(old.links)) this.#linkers.get(target)?.delete(old.sandboxId)
+      for (const target of Object.values(old.links)) this.#linkers.get(target)?.delete(id)
       this.#setAddresses(old, (set, value) => set.remove(value, value))
     }
     if (endpoint === undefined) {
@@ -247,7 +247,7 @@ export class State implements StateView, BlueprintContext {
     entryOf(this.#endpointsByNetwork, endpoint.networkId, () => new Map()).set(id, endpoint)
     entryOf(this.#endpointsBySandbox, endpoint.sandboxId, () => new Map()).set(id, endpoint)
     for (const target of Object.values(endpoint.links)) {
-      entryOf(this.#linkers, target, () => new Set()).add(endpoint.sandboxId)
+      entryOf(this.#linkers, target, () => new Set()).add(id)
     }
     this.#setAddresses(endpoint, (set, value) => set.add(value, value))
   }

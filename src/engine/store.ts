@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
-import { type Records, type StateChange, type TableName, tableNames } from './state.ts'
+import type { Records, StateChange, TableName } from './state.ts'
 
 /** Version of the records' shape. A store of a later version is refused; older ones are migrated step by step. */
 export const schemaVersion = 1
@@ -82,18 +82,24 @@ export class Store {
   /** Writes a change in one transaction; resolves when it is on the disk. */
   async commit(change: StateChange): Promise<void> {
     await this.#root.transaction(() => {
-      for (const name of tableNames) this.#write(name, change)
+      write(this.#tables.networks, change.networks)
+      write(this.#tables.endpoints, change.endpoints)
+      write(this.#tables.sandboxes, change.sandboxes)
+      write(this.#tables.containers, change.containers)
+      write(this.#tables.images, change.images)
     })
     await this.#root.flushed
-  }
-
-  #write<T extends TableName>(name: T, change: StateChange): void {
-    const table = this.#tables[name]
-    for (const id of change[name]?.drop ?? []) table.removeSync(id)
-    for (const record of change[name]?.put ?? []) table.putSync(record.id, record as Records[T])
   }
 
   async close(): Promise<void> {
     await this.#root.close()
   }
+}
+
+function write<T extends { readonly id: string }>(
+  table: Database<T, string>,
+  change: { readonly put?: readonly T[]; readonly drop?: readonly string[] } | undefined,
+): void {
+  for (const id of change?.drop ?? []) table.removeSync(id)
+  for (const record of change?.put ?? []) table.putSync(record.id, record)
 }

@@ -55,11 +55,12 @@ function touchedNetworks({ networks }: StateChange): ReadonlySet<Id> {
   return new Set([...(networks?.put ?? []).map(network => network.id), ...(networks?.drop ?? [])])
 }
 
-function touchedSandboxes(state: State, { sandboxes, endpoints }: StateChange): ReadonlySet<Id> {
-  const touched = new Set<Id>([
-    ...(sandboxes?.put ?? []).map(sandbox => sandbox.id),
-    ...(sandboxes?.drop ?? []),
-  ])
+function touchedSandboxes(state: State, change: StateChange): ReadonlySet<Id> {
+  const { sandboxes, endpoints } = change
+  const touched = new Set<Id>([...(sandboxes?.put ?? []).map(each => each.id), ...(sandboxes?.drop ?? [])])
+  for (const id of touchedNetworks(change)) {
+    for (const endpoint of state.endpointsOfNetwork(id)) touched.add(endpoint.sandboxId)
+  }
   const changed = [
     ...(endpoints?.put ?? []),
     ...(endpoints?.drop ?? []).flatMap(id => state.endpoints.get(id) ?? []),
