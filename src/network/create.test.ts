@@ -298,6 +298,14 @@ describe('configuration networks', () => {
     expect(network.ipam).toEqual({ driver: 'default', options: null })
   })
 
+  it('lend a bridge name once, even if the networks can be walked only once', () => {
+    const options = { [optionKeys.bridgeName]: 'br-x' }
+    const named = create({ name: 'named', configOnly: true, options })
+    const user = create({ name: 'user', configFrom: 'named' }, { networks: [named] })
+    const networks = [user, named].values()
+    expect(() => create({ configFrom: 'named' }, { networks })).toThrow('networks have same bridge name')
+  })
+
   it('check what they hold when they are made', () => {
     const bad = { configOnly: true, ipam: { config: [{ subnet: '10.5.0.1/24' }] } }
     expect(() => create(bad)).toThrow('it should be 10.5.0.0/24')

@@ -245,8 +245,15 @@ function bridgeNetwork(base: Base, settings: Settings, context: NetworkContext):
   return { ...base, driver: 'bridge', pools, bridge }
 }
 
+/** Walks what may be a one-way iterator once, when it is first needed, for any number of walks. */
+function rewindable<T>(items: Iterable<T>): Iterable<T> {
+  let all: readonly T[] | undefined
+  return { [Symbol.iterator]: () => (all ??= [...items])[Symbol.iterator]() }
+}
+
 /** The network a request asks for, ready to be stored; throws the fault Docker would answer with. */
-export function networkFromRequest(request: NetworkRequest, context: NetworkContext): Network {
+export function networkFromRequest(request: NetworkRequest, given: NetworkContext): Network {
+  const context = { ...given, networks: rewindable(given.networks) }
   checkName(request, context)
   checkSwarm(request)
   const driver = (request.driver ?? '') === '' ? 'bridge' : (request.driver ?? '')
