@@ -4,6 +4,7 @@
  * Deleting links is what the kernel is slow at (an RCU grace period each), so deletions run behind the answer and in
  * groups: while one group is being deleted the next one gathers.
  */
+import { closeSync } from 'node:fs'
 import type { Kernel, NetnsName, Operation, ResolverSockets, VethSpec } from '../kernel/index.ts'
 import type { Resolver, ZoneChange } from '../dns/index.ts'
 import {
@@ -32,7 +33,6 @@ export class Applier {
   readonly #log: Log
   /** Sockets of namespaces taken from the pool, until the resolver listens on them. */
   readonly #sockets = new Map<NetnsName, ResolverSockets>()
-  /** Which sandbox a namespace's listener belongs to. */
   readonly #doomedLinks = new Set<string>()
   readonly #doomedNamespaces = new Set<NetnsName>()
   #reaping: Promise<void> | undefined
@@ -72,6 +72,8 @@ export class Applier {
     }
     this.#tearDown(difference.remove)
     this.#announce(difference.add)
+    // A container that goes on running must not be seen with an interface it was told to have lost.
+    if (leavesLiveNamespace(difference)) await this.settled()
   }
 
   /** Resolves when every deletion asked for so far is done. */
@@ -166,8 +168,12 @@ export class Applier {
   }
 
   async #delete(links: readonly string[], namespaces: readonly NetnsName[]): Promise<void> {
-    // Sockets of a namespace that was taken but never listened in belong to nobody else.
-    for (const name of namespaces) this.#sockets.delete(name)
+    for (const name of namespaces) {
+      const sockets = this.#sockets.get(name)
+      this.#sockets.delete(name)
+      // Taken but never listened in: nobody else closes them.
+      if (sockets !== undefined) for (const fd of [sockets.udp, sockets.tcp]) closeSync(fd)
+    }
     if (namespaces.length > 0) await this.#kernel.deleteNamespaces(namespaces)
     if (links.length > 0) await this.#kernel.run([{ do: 'links.delete', names: links }])
   }
@@ -182,6 +188,12 @@ export class Applier {
         )
     }
   }
+}
+
+/** An interface is taken out of a namespace that stays. */
+function leavesLiveNamespace({ remove }: Difference): boolean {
+  const gone = new Set(remove.flatMap(object => (object.kind === 'netns' ? [object.name] : [])))
+  return remove.some(object => object.kind === 'veth' && !gone.has(object.netns))
 }
 
 /** What is deleted behind the answer is still there when a command is undone. */
