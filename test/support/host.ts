@@ -134,13 +134,14 @@ export class TestHost {
     const { stdout } = await this.shell(
       `ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//' | sort; ip -o addr | sed 's/^[0-9]*: //' | sort; ip route | sort; nft list ruleset; ss -Hlntu | awk '{print $1, $5}' | sort`,
     )
+    const files = readdirSync(join(this.directory, 'run/netns'))
+    const free = files.filter(name => name.endsWith('.free')).map(name => name.slice(0, -'.free'.length))
+    const namespaces = files.filter(name => !name.endsWith('.free') && !free.includes(name))
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
-      .filter(line => line.includes(this.directory))
+      .filter(line => line.includes(this.directory) && !free.some(name => line.includes(`/netns/${name} `)))
       .map(line => line.split(' ').slice(3, 6).join(' '))
-      .filter(line => !line.includes('/netns/free-'))
       .sort()
-    const namespaces = readdirSync(join(this.directory, 'run/netns')).filter(name => !name.startsWith('free-'))
     const containers = readdirSync(join(this.directory, 'data/containers'))
     return [stdout, ...mounts, ...namespaces.sort(), ...containers.sort()].join('\n')
   }
