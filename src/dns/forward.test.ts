@@ -1,10 +1,14 @@
+import { createSocket, type RemoteInfo } from 'node:dgram'
+import { once } from 'node:events'
 import { closeSync, readlinkSync, readdirSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 
 import { decode } from 'dns-packet'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { type Deliver, Forwarder, type ForwardSettings } from './forward.ts'
-import { type Behaviour, questionBytes, rawSocket, Upstream } from './testing.ts'
+import { framed, Frames } from './frames.ts'
+import { type Behaviour, boundSocket, inNewNamespace, questionBytes, rawSocket, Upstream } from './testing.ts'
 import type { SocketSource, ZoneSandbox } from './types.ts'
 import { parseQuery, rcode } from './wire.ts'
 
@@ -200,6 +204,47 @@ describe.each(['udp', 'tcp'] as const)('by %s', protocol => {
       ['s', 4, protocol],
       ['s', 4, protocol],
     ])
+  })
+
+  test.skipIf(process.getuid?.() !== 0)('… really from inside (needs root)', async () => {
+    const place = inNewNamespace(() => ({ server: boundSocket(protocol), asking: rawSocket(4, protocol) }))
+    const upstream =
+      protocol === 'udp'
+        ? createSocket('udp4').bind({ fd: place.server.fd })
+        : createServer().listen({ fd: place.server.fd })
+    upstream.on('message', (bytes: Buffer, peer: RemoteInfo) => {
+      if ('send' in upstream) upstream.send(gives(7)(decode(bytes), bytes) ?? '', peer.port, peer.address)
+    })
+    upstream.on('connection', (client: Socket) => {
+      const frames = new Frames()
+      client.on('data', chunk => {
+        frames.push(chunk)
+        const bytes = frames.next()
+        if (Buffer.isBuffer(bytes)) client.write(framed(gives(7)(decode(bytes), bytes) ?? Buffer.alloc(0)))
+      })
+    })
+    const to = forwarder({ port: place.server.port, sockets: () => Promise.resolve(place.asking) })
+    const inside = { ...host, servers: ['127.0.0.1'] }
+    expect(addressIn(await ask(to, questionBytes('a', 'A'), protocol, inside))).toBe('192.0.2.7')
+    // From here nobody listens there.
+    const outside = forwarder({ port: place.server.port, hostServers: () => ['127.0.0.1'] })
+    expect(await ask(outside, questionBytes('a', 'A'), protocol)).toBe(rcode.serverFailure)
+    upstream.close()
+    await once(upstream, 'close')
+  })
+
+  test('servers may have IPv6 addresses', async ({ skip }) => {
+    const upstream = await Upstream.start('::1', 0, gives(6)).catch(() => undefined)
+    if (upstream === undefined) return skip('no IPv6 on loopback here')
+    upstreams.push(upstream)
+    const to = forwarder({ port: upstream.port, hostServers: () => ['::1'] })
+    expect(addressIn(await ask(to, questionBytes('a', 'A'), protocol))).toBe('192.0.2.6')
+    const inside = forwarder({
+      port: upstream.port,
+      sockets: async (_, family, type) => rawSocket(family, type),
+    })
+    const own = { ...host, servers: ['::1'] }
+    expect(addressIn(await ask(inside, questionBytes('a', 'A'), protocol, own))).toBe('192.0.2.6')
   })
 
   test('the next server is asked if no socket can be had, or none that can be used', async () => {

@@ -299,6 +299,18 @@ describe('tcp', () => {
   })
 })
 
+test('a burst of questions is answered whole', async () => {
+  const client = createSocket({ type: 'udp4', recvBufferSize: 1024 * 1024 })
+  client.connect(udp, '127.0.0.1')
+  await once(client, 'connect')
+  const ids = new Set<number>()
+  client.on('message', bytes => ids.add(bytes.readUInt16BE()))
+  // More than the kernel's usual buffer takes; all are sent before the resolver has its turn.
+  for (let id = 0; id < 400; id++) client.send(questionBytes('web', 'A', { id }))
+  await expect.poll(() => ids.size).toBe(400)
+  client.close()
+})
+
 test('any bytes leave the resolver answering', async () => {
   const client = createSocket('udp4')
   client.connect(udp, '127.0.0.1')

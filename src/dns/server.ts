@@ -44,6 +44,8 @@ export const usualLimits: ServerLimits = { idleMs: 10_000, connections: 128 }
 
 /** Answers that the kernel would not take at once; more than these are dropped, as a network would. */
 const mostUnsent = 256
+/** Questions that may wait while this thread is busy. The kernel gives what its rmem_max allows, and then twice that. */
+const recvBufferSize = 1024 * 1024
 /** Answers to one TCP client that it has not taken; beyond this no further question of it is read. */
 const mostUntaken = 128 * 1024
 
@@ -64,7 +66,7 @@ export class SandboxServer {
   private constructor(source: Source, limits: ServerLimits) {
     this.#source = source
     this.#limits = limits
-    this.#udp = createSocket({ type: 'udp4', lookup: literal })
+    this.#udp = createSocket({ type: 'udp4', lookup: literal, recvBufferSize })
     this.#udp.on('message', (bytes, peer) => this.#datagram(bytes, peer))
     // An error belongs to one datagram (an ICMP message came back); the socket goes on.
     this.#udp.on('error', () => undefined)
@@ -146,12 +148,13 @@ export class SandboxServer {
         reply(scratch.subarray(0, emitRejected(scratch, bytes, query)))
         return
       }
-      const asked = { bytes, query }
-      const length = this.#source.answer(asked, scratch, maxMessageSize)
+      const length = this.#source.answer({ bytes, query }, scratch, maxMessageSize)
       if (length > 0) {
         reply(scratch.subarray(0, length))
         return
       }
+      // What waits is a copy: the message is a view of the chunk it came in, and would keep all of that.
+      const asked = { bytes: Uint8Array.from(bytes), query }
       underWay += 1
       this.#source.forward(asked, 'tcp', answer => {
         underWay -= 1

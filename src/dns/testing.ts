@@ -2,7 +2,7 @@
 
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect, createServer, type Server } from 'node:net'
+import { connect, createServer, isIPv6, type Server } from 'node:net'
 
 import { decode, type DecodedPacket, encode, type Packet, RECURSION_DESIRED } from 'dns-packet'
 import koffi from 'koffi'
@@ -20,12 +20,26 @@ const getsockname = libc.func(
   'int getsockname(int fd, _Out_ void *address, _Inout_ unsigned int *length)',
 ) as (fd: number, address: Buffer, length: number[]) => number
 
+const open = libc.func('int open(const char *path, int flags)') as (path: string, flags: number) => number
+const close = libc.func('int close(int fd)') as (fd: number) => number
+const unshare = libc.func('int unshare(int flags)') as (flags: number) => number
+const setns = libc.func('int setns(int fd, int type)') as (fd: number, type: number) => number
+const ioctl = libc.func('int ioctl(int fd, unsigned long request, void *argument)') as (
+  fd: number,
+  request: number,
+  argument: Buffer,
+) => number
+
 const AF_INET = 2
 const AF_INET6 = 10
 const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
+const CLONE_NEWNET = 0x40000000
+const SIOCSIFFLAGS = 0x8914
+const IFF_UP = 1
+const ifreqLength = 40
 
 /** An unbound, non-blocking socket as a number. */
 export function rawSocket(family: 4 | 6, type: 'udp' | 'tcp'): number {
@@ -42,6 +56,27 @@ export function boundSocket(type: 'udp' | 'tcp'): { readonly fd: number; readonl
   checked(bind(fd, address, address.length))
   checked(getsockname(fd, address, [address.length]))
   return { fd, port: address.readUInt16BE(2) }
+}
+
+/**
+ * Runs `work` in a new network namespace with loopback up. Synchronous to the end: Node's own sockets and its thread
+ * pool would run elsewhere. The namespace lives as long as a socket made in it.
+ */
+export function inNewNamespace<T>(work: () => T): T {
+  const back = checked(open('/proc/thread-self/ns/net', SOCK_CLOEXEC))
+  try {
+    checked(unshare(CLONE_NEWNET))
+    const request = Buffer.alloc(ifreqLength)
+    request.write('lo')
+    request.writeUInt16LE(IFF_UP, 16)
+    const fd = rawSocket(4, 'udp')
+    checked(ioctl(fd, SIOCSIFFLAGS, request))
+    checked(close(fd))
+    return work()
+  } finally {
+    checked(setns(back, CLONE_NEWNET))
+    checked(close(back))
+  }
 }
 
 function checked(result: number): number {
@@ -134,7 +169,7 @@ export class Upstream {
   /** Port 0: one that is free for both protocols. */
   static async start(address: string, port: number, behaviour: Behaviour): Promise<Upstream> {
     for (let attempt = 1; ; attempt++) {
-      const udp = createSocket('udp4')
+      const udp = createSocket(isIPv6(address) ? 'udp6' : 'udp4')
       const tcp = createServer()
       try {
         udp.bind(port, address)
