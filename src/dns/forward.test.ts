@@ -82,6 +82,16 @@ function replyBytes(
   return reply
 }
 
+function openSockets(): number {
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
+    } catch {
+      return false
+    }
+  }).length
+}
+
 const silent: Behaviour = () => undefined
 const gives =
   (last: number): Behaviour =>
@@ -249,6 +259,7 @@ describe.each(['udp', 'tcp'] as const)('by %s', protocol => {
 
   test('the next server is asked if no socket can be had, or none that can be used', async () => {
     const { port } = await start(gives(1))
+    const before = openSockets()
     let turn = 0
     const to = forwarder({
       port,
@@ -261,6 +272,7 @@ describe.each(['udp', 'tcp'] as const)('by %s', protocol => {
     })
     const inside = { ...host, servers: ['127.0.0.2', '127.0.0.3', '127.0.0.1'] }
     expect(addressIn(await ask(to, questionBytes('a', 'A'), protocol, inside))).toBe('192.0.2.1')
+    await expect.poll(openSockets).toBe(before)
   })
 })
 
@@ -351,15 +363,6 @@ describe('who may not ask', () => {
 })
 
 describe('nothing is left open', () => {
-  const openSockets = (): number =>
-    readdirSync('/proc/self/fd').filter(fd => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
-      } catch {
-        return false
-      }
-    }).length
-
   test.each(['udp', 'tcp'] as const)('after forget, by %s', async protocol => {
     const { port, servers } = await start(silent)
     const before = openSockets()

@@ -4,12 +4,14 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 
 import * as fc from 'fast-check'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { framed } from './frames.ts'
 import { LocalResolver, usualTuning } from './resolver.ts'
+import type { ServerLimits } from './server.ts'
 import {
   boundSocket,
   decoded,
@@ -55,7 +57,11 @@ let resolver: LocalResolver
 let udp: number
 let tcp: number
 
-beforeEach(async () => {
+/** Long deadlines, so that whoever waits for one by mistake fails. */
+const patient: ServerLimits = { idleMs: 60_000, connections: 4 }
+const impatient: ServerLimits = { idleMs: 1500, connections: 4 }
+
+async function start(limits: ServerLimits): Promise<void> {
   upstream = await Upstream.start('127.0.0.1', 0, (_, bytes) => {
     const reply = Buffer.concat([bytes, Buffer.from('c00c0001000100000e100004c0000201', 'hex')])
     reply.writeUInt16BE(0x8180, 2)
@@ -66,17 +72,20 @@ beforeEach(async () => {
   resolver = new LocalResolver(
     { ttl: 600, resolvConf },
     (_, family, type) => Promise.resolve(rawSocket(family, type)),
-    {
-      forwarding: { ...usualTuning.forwarding, port: upstream.port },
-      limits: { idleMs: 1500, connections: 4 },
-    },
+    { forwarding: { ...usualTuning.forwarding, port: upstream.port }, limits },
   )
   await resolver.update(zone)
+  await listen()
+}
+
+async function listen(): Promise<void> {
   const sockets = { udp: boundSocket('udp'), tcp: boundSocket('tcp') }
   await resolver.listen('s', { udp: sockets.udp.fd, tcp: sockets.tcp.fd })
   udp = sockets.udp.port
   tcp = sockets.tcp.port
-})
+}
+
+beforeEach(() => start(patient))
 
 afterEach(async () => {
   await resolver.close()
@@ -243,36 +252,18 @@ describe('tcp', () => {
     expect(data(decoded(Buffer.concat(chunks).subarray(2)))).toEqual(['192.0.2.1'])
   })
 
-  test.each([
-    ['an empty message', Buffer.alloc(2)],
-    ['nothing', Buffer.alloc(0)],
-    ['half a message', Buffer.from('0100abcd', 'hex')],
-  ])('a client that sends %s is dropped, and others are served meanwhile', async (_, bytes) => {
+  test('a client that sends an empty message is dropped at once', async () => {
     const client = connect(tcp, '127.0.0.1')
-    client.write(bytes)
-    const closed = once(client, 'close')
-    expect(data(await viaTcp(questionBytes('web', 'A')))).toEqual(['172.18.0.2'])
-    client.resume()
-    await closed
-  })
-
-  test('single bytes now and then do not keep a connection', async () => {
-    const client = connect(tcp, '127.0.0.1')
-    client.on('error', () => undefined)
-    client.resume()
-    client.write(Buffer.from('ffff', 'hex'))
-    const drip = setInterval(() => client.write(Buffer.of(0)), 100)
-    await once(client, 'close')
-    clearInterval(drip)
+    client.write(Buffer.alloc(2))
+    await once(client.resume(), 'close')
   })
 
   test('connections are bounded, and room comes back', async () => {
-    const clients = Array.from({ length: 4 }, () => connect(tcp, '127.0.0.1'))
+    const clients = Array.from({ length: 4 }, () => connect(tcp, '127.0.0.1').resume())
     await Promise.all(clients.map(client => once(client, 'connect')))
     const fifth = connect(tcp, '127.0.0.1')
     fifth.on('error', () => undefined)
-    fifth.resume()
-    await once(fifth, 'close')
+    await once(fifth.resume(), 'close')
     for (const client of clients) client.destroy()
     await expect.poll(() => viaTcp(questionBytes('web', 'A')).then(data, () => [])).toEqual(['172.18.0.2'])
   })
@@ -296,6 +287,46 @@ describe('tcp', () => {
     const questions = Array.from({ length: 300 }, (_, id) => questionBytes('crowd', 'A', { id }))
     const answers = await exchangeTcp(tcp, questions)
     expect(answers.map(bytes => bytes.readUInt16BE())).toEqual([...questions.keys()])
+  })
+})
+
+describe('deadlines', () => {
+  beforeEach(async () => {
+    await resolver.close()
+    await upstream.stop()
+    await start(impatient)
+  })
+
+  test.each([
+    ['nothing', Buffer.alloc(0)],
+    ['half a message', Buffer.from('0100abcd', 'hex')],
+  ])('a client that sends %s is dropped, and others are served meanwhile', async (_, bytes) => {
+    const client = connect(tcp, '127.0.0.1')
+    client.write(bytes)
+    const closed = once(client, 'close')
+    expect(data(await viaTcp(questionBytes('web', 'A')))).toEqual(['172.18.0.2'])
+    client.resume()
+    await closed
+  })
+
+  test('single bytes now and then do not keep a connection', async () => {
+    const client = connect(tcp, '127.0.0.1')
+    client.on('error', () => undefined)
+    client.resume()
+    client.write(Buffer.from('ffff', 'hex'))
+    const drip = setInterval(() => client.write(Buffer.of(0)), 100)
+    await once(client, 'close')
+    clearInterval(drip)
+  })
+
+  test('questions now and then do', async () => {
+    const client = connect(tcp, '127.0.0.1')
+    for (let turn = 0; turn < 6; turn++) {
+      await setTimeout(300)
+      client.write(framed(questionBytes('web', 'A')))
+      await once(client, 'data')
+    }
+    client.destroy()
   })
 })
 

@@ -115,9 +115,7 @@ function askTcp(
   fd: number | undefined,
   listener: Listener,
 ): Attempt {
-  // Not started by hand, Node reads from the descriptor at once and takes "not connected" for the end.
-  const options = { manualStart: true, readable: true, writable: true, ...(fd === undefined ? {} : { fd }) }
-  const socket = new Socket(options)
+  const socket = new Socket(fd === undefined ? {} : { fd, readable: true, writable: true })
   const frames = new Frames()
   socket.on('data', chunk => {
     frames.push(chunk)
