@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo } from 'node:dgram'
 import { once } from 'node:events'
-import { closeSync, readlinkSync, readdirSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 
 import { decode } from 'dns-packet'
@@ -8,7 +8,15 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { type Deliver, Forwarder, type ForwardSettings } from './forward.ts'
 import { framed, Frames } from './frames.ts'
-import { type Behaviour, boundSocket, inNewNamespace, questionBytes, rawSocket, Upstream } from './testing.ts'
+import {
+  type Behaviour,
+  boundSocket,
+  inNewNamespace,
+  openSockets,
+  questionBytes,
+  rawSocket,
+  Upstream,
+} from './testing.ts'
 import type { SocketSource, ZoneSandbox } from './types.ts'
 import { parseQuery, rcode } from './wire.ts'
 
@@ -80,16 +88,6 @@ function replyBytes(
   reply.writeUInt16BE(flags, 2)
   for (const [index, count] of counts.entries()) reply.writeUInt16BE(count, 6 + 2 * index)
   return reply
-}
-
-function openSockets(): number {
-  return readdirSync('/proc/self/fd').filter(fd => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
-    } catch {
-      return false
-    }
-  }).length
 }
 
 const silent: Behaviour = () => undefined

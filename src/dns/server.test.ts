@@ -17,6 +17,7 @@ import {
   decoded,
   exchangeTcp,
   exchangeUdp,
+  openSockets,
   questionBytes,
   rawSocket,
   Upstream,
@@ -175,6 +176,19 @@ describe.each([
       id: 2,
       rcode: 'NOTIMP',
     })
+  })
+
+  test('an EDNS version from the future is told which we know', async () => {
+    const bytes = questionBytes('web', 'A', { edns: 1232 })
+    bytes[bytes.length - 5] = 1
+    expect((await ask(bytes)).additionals).toMatchObject([{ type: 'OPT', extendedRcode: 1, ednsVersion: 0 }])
+  })
+
+  test('names of other classes are not ours', async () => {
+    const bytes = questionBytes('web', 'TXT')
+    bytes[bytes.length - 1] = 3
+    await ask(bytes)
+    expect(upstream.asked).toHaveLength(1)
   })
 
   test('single labels are answered empty where ndots was set', async () => {
@@ -397,6 +411,23 @@ describe('sockets', () => {
     expect([again.udp.fd, again.tcp.fd].map(held)).toEqual([false, false])
     await dropped
     await resolver.unlisten('s')
+  })
+
+  test.each<[string, () => Promise<void>]>([
+    ['unlisten', () => resolver.unlisten('s')],
+    ['close', () => resolver.close()],
+  ])('%s drops what is under way', async (_, end) => {
+    upstream.behaviour = () => undefined
+    const client = createSocket('udp4')
+    client.connect(udp, '127.0.0.1')
+    await once(client, 'connect')
+    const before = openSockets()
+    client.send(questionBytes('far.example', 'A'))
+    await expect.poll(() => upstream.asked.length).toBe(1)
+    expect(openSockets()).toBe(before + 1)
+    await end()
+    expect(openSockets()).toBe(before - 2)
+    client.close()
   })
 
   test('sockets that cannot be used are closed and refused', async () => {

@@ -1,5 +1,6 @@
 /** What the tests of this folder share: raw sockets as the kernel floor makes them, a small server, a small client. */
 
+import { readdirSync, readlinkSync } from 'node:fs'
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer, isIPv6, type Server } from 'node:net'
@@ -77,6 +78,17 @@ export function inNewNamespace<T>(work: () => T): T {
     checked(setns(back, CLONE_NEWNET))
     checked(close(back))
   }
+}
+
+/** How many sockets this process has. */
+export function openSockets(): number {
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
+    } catch {
+      return false
+    }
+  }).length
 }
 
 function checked(result: number): number {

@@ -120,7 +120,9 @@ describe('changes', () => {
   })
 
   test('an endpoint that is gone takes its names along', () => {
-    const zone = zoneOf(...shop, { drop: 'endpoint', id: 'e2' })
+    const zone = zoneOf(...shop)
+    expect(text(zone.lookup('s', 'store'))?.ipv4).toHaveLength(2)
+    zone.apply([{ drop: 'endpoint', id: 'e2' }])
     expect(text(zone.lookup('s', 'store'))?.ipv4).toEqual(['172.18.0.4'])
     expect(zone.lookup('s', 'db')).toBeUndefined()
     expect(zone.reverse('s', '3.0.18.172.in-addr.arpa')).toBeUndefined()
