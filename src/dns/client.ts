@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads'
 
 import { wrapFault } from '../base/index.ts'
 import type { Call, FromWorker, ToWorker, WorkerSettings } from './protocol.ts'
-import { type ResolverTuning, usualTuning } from './resolver.ts'
+import type { ResolverTuning } from './resolver.ts'
 import type { Resolver, ResolverSettings, SocketSource } from './types.ts'
 
 export interface ResolverOptions {
@@ -22,7 +22,7 @@ export async function openResolver(
   sockets: SocketSource,
   options: ResolverOptions = {},
 ): Promise<Resolver> {
-  const workerData: WorkerSettings = { settings, tuning: options.tuning ?? usualTuning }
+  const workerData: WorkerSettings = { settings, tuning: options.tuning }
   const worker = new Worker(options.worker ?? new URL('./dns-worker.js', import.meta.url), {
     workerData,
     // Descriptors come from other threads; Node would warn of each that is closed here.

@@ -5,7 +5,7 @@ import type { ResolverTuning } from './resolver.ts'
 
 export interface WorkerSettings {
   readonly settings: ResolverSettings
-  readonly tuning: ResolverTuning
+  readonly tuning: ResolverTuning | undefined
 }
 
 export type Call =
