@@ -1,0 +1,3 @@
+/** The Docker Engine API on node:http. */
+export { createApiServer, type ApiAddress, type ApiOptions, type ApiServer } from './server.ts'
+export type { ApiLog } from './call.ts'

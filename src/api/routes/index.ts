@@ -1,0 +1,22 @@
+/** All routes. Within a first path segment the order counts: the first that matches wins. */
+import type { Handler } from '../call.ts'
+import type { Route } from '../router.ts'
+import { containerRoutes } from './containers.ts'
+import { execRoutes } from './exec.ts'
+import { imageRoutes } from './images.ts'
+import { networkRoutes } from './networks.ts'
+import { streamRoutes } from './streams.ts'
+import { systemRoutes } from './system.ts'
+import { absentRoutes } from './absent.ts'
+import { volumeRoutes } from './volumes.ts'
+
+export const routes: readonly Route<Handler>[] = [
+  ...systemRoutes,
+  ...networkRoutes,
+  ...streamRoutes,
+  ...containerRoutes,
+  ...execRoutes,
+  ...imageRoutes,
+  ...volumeRoutes,
+  ...absentRoutes,
+]
