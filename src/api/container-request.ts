@@ -1,12 +1,12 @@
 /**
  * `POST /containers/create`: from the body as it came to what the engine is asked for. All of Docker's rules on how
- * network options go together are here, with its words; whether networks, images and containers exist is the engine's
- * question.
+ * network options go together, and which API version takes what, are here with its words. What depends on the image or
+ * on other objects, and what must hold however a container is asked for, is the engine's business.
  */
 import { fault } from '../base/index.ts'
 import type { HostConfig, RestartPolicy } from '../container/index.ts'
 import type { CreateContainerRequest, StateView } from '../engine/index.ts'
-import { parseAddress, parseMac, portRequests, type EndpointRequest } from '../network/index.ts'
+import { parseAddress, parseMac, type EndpointRequest } from '../network/index.ts'
 import { endpointRequest } from './endpoint-request.ts'
 import type { ApiVersion } from './version.ts'
 import type { ContainerCreate } from './wire/container.ts'
@@ -31,9 +31,6 @@ function networkMode(asked: string | undefined, state: StateView): string {
     return [...state.networks.values()].some(network => network.bridge?.isDefault === true)
       ? 'bridge'
       : 'none'
-  }
-  if (isContainerMode(asked) && (asked.split(':')[1] ?? '') === '') {
-    throw refuse('invalid network mode: invalid container format container:<name|id>')
   }
   return asked
 }
@@ -79,11 +76,6 @@ function checkConflicts(body: ContainerCreate, host: BodyHostConfig, mode: strin
   if (Object.keys(body.ExposedPorts ?? {}).length > 0) {
     throw refuse('conflicting options: port exposing and the container type network mode')
   }
-}
-
-function checkHostname(hostname: string | undefined): void {
-  if (hostname === undefined || hostname === '') return
-  if (hostname.length > 63 || !/^[\w][\w.-]*$/.test(hostname)) throw refuse(`invalid hostname: ${hostname}`)
 }
 
 /** `host:ip`, `host=ip`, `host:host-gateway`, IPv6 in brackets or not → `host:ip`. */
@@ -259,21 +251,11 @@ export function containerRequest(
   }
   const host: BodyHostConfig = sentHost ?? ({} as BodyHostConfig)
   const mode = networkMode(host.NetworkMode, state)
-  checkHostname(body.Hostname)
   checkEnvironment(body.Env)
   checkConflicts(body, host, mode)
   checkDns(host.Dns)
   const policy = restartPolicy(host.RestartPolicy)
-  if (host.AutoRemove === true && policy !== undefined && policy.Name !== 'no') {
-    throw refuse("can't create 'AutoRemove' container with restart policy")
-  }
   const bindings = portBindings(host)
-  // Only the checks are wanted here: the engine asks again when the container starts.
-  portRequests({
-    exposed: Object.keys(body.ExposedPorts ?? {}),
-    bindings,
-    publishAll: host.PublishAllPorts ?? false,
-  })
   const moved = moveInterfaceSysctls(host.Sysctls ?? {}, version)
   const endpoints = withDriverOption(
     withMac(endpointsOf(body, mode, version, state), body.MacAddress, mode),
@@ -286,9 +268,6 @@ export function containerRequest(
     warnings.push(
       'The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead.',
     )
-  }
-  if (mode === 'host' && (Object.keys(bindings).length > 0 || host.PublishAllPorts === true)) {
-    warnings.push('Published ports are discarded when using host network mode')
   }
   if (!ipForwarding) warnings.push('IPv4 forwarding is disabled. Networking will not work.')
 

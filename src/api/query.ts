@@ -7,11 +7,6 @@ export function flag(query: URLSearchParams, name: string): boolean {
   return !['', '0', 'no', 'false', 'none'].includes(value)
 }
 
-/** As `flag`, with a default for a parameter that is absent or empty. */
-export function flagOr(query: URLSearchParams, name: string, otherwise: boolean): boolean {
-  return (query.get(name) ?? '') === '' ? otherwise : flag(query, name)
-}
-
 /** Whole number, undefined when absent or empty; throws invalidParameter in Go's words otherwise. */
 export function integer(query: URLSearchParams, name: string): number | undefined {
   const value = query.get(name) ?? ''
