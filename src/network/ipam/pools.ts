@@ -76,7 +76,6 @@ export function choosePool(
       const prefix = parsePrefix(pool.base)
       return prefix === undefined || prefix.family !== family ? [] : [{ prefix, length: size ?? pool.size }]
     })
-    .filter(block => block.length >= block.prefix.length)
     .sort((a, b) => (a.prefix.base < b.prefix.base ? -1 : a.prefix.base > b.prefix.base ? 1 : 0))
   for (const { prefix, length } of blocks) {
     const [first, last] = prefixRange(prefix)

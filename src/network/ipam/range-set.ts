@@ -126,7 +126,8 @@ export class RangeSet {
     for (let index = this.#search(at); at + size - 1n <= high; index++) {
       const range = this.#ranges[index]
       if (range === undefined || range.first > at + size - 1n) return at
-      if (range.last >= at) at = align(range.last + 1n)
+      // Also right for a range that the last step jumped over: nothing aligned lies between it and `at`.
+      at = align(range.last + 1n)
     }
     return undefined
   }

@@ -147,7 +147,7 @@ describe('free choices', () => {
     const first = allocatePorts([request(80), request(53, 0, { protocol: 'udp' })], context(v4))
     expect(spell(first)).toEqual(['0.0.0.0:32768->53 e4', '0.0.0.0:32768->80 e4'])
     const { table, cursor } = allocatePorts([request(80)], context({ ...v4, ...first }))
-    const freed = table.release({ protocol: 'tcp', hostIp: '0.0.0.0', hostFrom: 32768, hostTo: 32768 })
+    const freed = table.release({ protocol: 'tcp', hostIp: '0.0.0.0', hostFrom: 32769, hostTo: 32769 })
     expect(spell(allocatePorts([request(80)], context({ ...v4, table: freed, cursor })))).toEqual([
       '0.0.0.0:32770->80 e4',
     ])

@@ -172,8 +172,7 @@ class Allocation {
       firstFreePorts(placement, length, [low, high], this.#table, reserved)
     if (hostFrom === undefined) return false
     this.#take(placement, containerFrom, hostFrom, length)
-    const next = hostFrom + length
-    this.#cursor = { ...this.#cursor, [protocol]: next > high ? low : next }
+    this.#cursor = { ...this.#cursor, [protocol]: hostFrom + length }
     return true
   }
 }

@@ -40,3 +40,21 @@ it('stays balanced and finds what a search through a list finds', () => {
     { numRuns: 300 },
   )
 })
+
+it('stays balanced while it is taken apart in any order', () => {
+  const all = Array.from({ length: 64 }, (_, from): Interval => ({ from, to: from }))
+  const shuffled = fc.shuffledSubarray(all, { minLength: all.length })
+  fc.assert(
+    fc.property(shuffled, shuffled, (added, removed) => {
+      let tree: Tree<Interval>
+      for (const each of added) tree = insert(tree, each, order)
+      for (const each of removed) {
+        tree = remove(tree, each, order)
+        check(tree)
+        expect(findOverlap(tree, each.from, each.to)).toBeUndefined()
+      }
+      expect(tree).toBeUndefined()
+    }),
+    { numRuns: 50 },
+  )
+})
