@@ -461,7 +461,7 @@ export class Containers {
       },
     }))
     this.#streams.end(id)
-    this.#waiters.settle(id, 'exit', { exitCode, error: message })
+    // Who waits for the next exit goes on waiting: there was no run. With AutoRemove the removal ends the wait.
     if (container.hostConfig.AutoRemove) await this.#removeStopped(id)
   }
 
@@ -594,7 +594,9 @@ export class Containers {
     this.#streams.end(id)
     this.#lastDelay.delete(id)
     this.#emit(container, 'destroy')
-    this.#waiters.settle(id, 'removed', { exitCode: container.state.exitCode, error: container.state.error })
+    const result = { exitCode: container.state.exitCode, error: '' }
+    this.#waiters.settle(id, 'exit', result)
+    this.#waiters.settle(id, 'removed', result)
   }
 
   async #recoverStopped(container: Container): Promise<void> {
