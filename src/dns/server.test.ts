@@ -13,6 +13,7 @@ import { framed } from './frames.ts'
 import { LocalResolver, usualTuning } from './resolver.ts'
 import type { ServerLimits } from './server.ts'
 import {
+  addressReply,
   boundSocket,
   decoded,
   exchangeTcp,
@@ -63,12 +64,7 @@ const patient: ServerLimits = { idleMs: 60_000, connections: 4 }
 const impatient: ServerLimits = { idleMs: 1500, connections: 4 }
 
 async function start(limits: ServerLimits): Promise<void> {
-  upstream = await Upstream.start('127.0.0.1', 0, (_, bytes) => {
-    const reply = Buffer.concat([bytes, Buffer.from('c00c0001000100000e100004c0000201', 'hex')])
-    reply.writeUInt16BE(0x8180, 2)
-    reply.writeUInt16BE(1, 6)
-    return reply
-  })
+  upstream = await Upstream.start('127.0.0.1', 0, (_, bytes) => addressReply(bytes, [192, 0, 2, 1]))
   writeFileSync(resolvConf, 'nameserver 127.0.0.1\n')
   resolver = new LocalResolver(
     { ttl: 600, resolvConf },
@@ -153,12 +149,7 @@ describe.each([
   })
 
   test('an address that a server outside gives out is left to it in reverse', async () => {
-    upstream.behaviour = (_, bytes) => {
-      const reply = Buffer.concat([bytes, Buffer.from('c00c0001000100000e100004ac120002', 'hex')])
-      reply.writeUInt16BE(0x8180, 2)
-      reply.writeUInt16BE(1, 6)
-      return reply
-    }
+    upstream.behaviour = (_, bytes) => addressReply(bytes, [172, 18, 0, 2])
     await ask(questionBytes('web.corp.example', 'A'))
     await ask(questionBytes('2.0.18.172.in-addr.arpa', 'PTR'))
     expect(upstream.asked).toHaveLength(2)

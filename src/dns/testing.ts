@@ -21,26 +21,12 @@ const getsockname = libc.func(
   'int getsockname(int fd, _Out_ void *address, _Inout_ unsigned int *length)',
 ) as (fd: number, address: Buffer, length: number[]) => number
 
-const open = libc.func('int open(const char *path, int flags)') as (path: string, flags: number) => number
-const close = libc.func('int close(int fd)') as (fd: number) => number
-const unshare = libc.func('int unshare(int flags)') as (flags: number) => number
-const setns = libc.func('int setns(int fd, int type)') as (fd: number, type: number) => number
-const ioctl = libc.func('int ioctl(int fd, unsigned long request, void *argument)') as (
-  fd: number,
-  request: number,
-  argument: Buffer,
-) => number
-
 const AF_INET = 2
 const AF_INET6 = 10
 const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
-const CLONE_NEWNET = 0x40000000
-const SIOCSIFFLAGS = 0x8914
-const IFF_UP = 1
-const ifreqLength = 40
 
 /** An unbound, non-blocking socket as a number. */
 export function rawSocket(family: 4 | 6, type: 'udp' | 'tcp'): number {
@@ -48,36 +34,16 @@ export function rawSocket(family: 4 | 6, type: 'udp' | 'tcp'): number {
   return checked(socket(family === 4 ? AF_INET : AF_INET6, kind, 0))
 }
 
-/** A socket bound to a free port of 127.0.0.1, as a number. */
-export function boundSocket(type: 'udp' | 'tcp'): { readonly fd: number; readonly port: number } {
+/** A socket bound to a port of 127.0.0.1, a free one unless told, as a number. */
+export function boundSocket(type: 'udp' | 'tcp', wanted = 0): { readonly fd: number; readonly port: number } {
   const fd = rawSocket(4, type)
   const address = Buffer.alloc(16)
   address.writeUInt16LE(AF_INET)
+  address.writeUInt16BE(wanted, 2)
   address.set([127, 0, 0, 1], 4)
   checked(bind(fd, address, address.length))
   checked(getsockname(fd, address, [address.length]))
   return { fd, port: address.readUInt16BE(2) }
-}
-
-/**
- * Runs `work` in a new network namespace with loopback up. Synchronous to the end: Node's own sockets and its thread
- * pool would run elsewhere. The namespace lives as long as a socket made in it.
- */
-export function inNewNamespace<T>(work: () => T): T {
-  const back = checked(open('/proc/thread-self/ns/net', SOCK_CLOEXEC))
-  try {
-    checked(unshare(CLONE_NEWNET))
-    const request = Buffer.alloc(ifreqLength)
-    request.write('lo')
-    request.writeUInt16LE(IFF_UP, 16)
-    const fd = rawSocket(4, 'udp')
-    checked(ioctl(fd, SIOCSIFFLAGS, request))
-    checked(close(fd))
-    return work()
-  } finally {
-    checked(setns(back, CLONE_NEWNET))
-    checked(close(back))
-  }
 }
 
 /** How many sockets this process has. */
@@ -96,7 +62,7 @@ function checked(result: number): number {
   return result
 }
 
-export interface Ask {
+interface Ask {
   readonly id?: number
   readonly edns?: number
 }
@@ -161,6 +127,18 @@ export async function exchangeTcp(
   return answers
 }
 
+/** The question back with one address: what a server outside says that knows the name. */
+export function addressReply(question: Buffer, address: readonly [number, number, number, number]): Buffer {
+  const reply = Buffer.concat([
+    question,
+    Buffer.from('c00c0001000100000e100004', 'hex'),
+    Buffer.from(address),
+  ])
+  reply.writeUInt16BE(0x8180, 2)
+  reply.writeUInt16BE(1, 6)
+  return reply
+}
+
 /** What a server outside does with a question: reply with these bytes, or keep silent. */
 export type Behaviour = (question: Packet, bytes: Buffer) => Buffer | undefined
 
@@ -194,6 +172,19 @@ export class Upstream {
         if (port !== 0 || attempt === 10) throw error
       }
     }
+  }
+
+  /** On sockets that were bound elsewhere, with one port. */
+  static async adopt(
+    sockets: { readonly udp: number; readonly tcp: number },
+    behaviour: Behaviour,
+  ): Promise<Upstream> {
+    const udp = createSocket('udp4')
+    const tcp = createServer()
+    udp.bind({ fd: sockets.udp })
+    tcp.listen({ fd: sockets.tcp })
+    await once(tcp, 'listening')
+    return Upstream.#serve(udp, tcp, behaviour)
   }
 
   static #serve(udp: UdpSocket, tcp: Server, behaviour: Behaviour): Upstream {

@@ -30,7 +30,7 @@ const optLength = 11
 const maxNameLength = 255
 
 /** A message without EDNS may be this long over UDP; also the least that an offered size counts for. */
-export const plainUdpSize = 512
+const plainUdpSize = 512
 export const maxMessageSize = 65_535
 /** The largest UDP payload that IPv4 can carry. */
 const maxUdpPayload = 65_507
@@ -378,11 +378,11 @@ export function putId(bytes: Uint8Array, id: number): void {
   putUint16(bytes, 0, id)
 }
 
-export function uint16(bytes: Uint8Array, offset: number): number {
+function uint16(bytes: Uint8Array, offset: number): number {
   return (byteAt(bytes, offset) << 8) | byteAt(bytes, offset + 1)
 }
 
-export function putUint16(bytes: Uint8Array, offset: number, value: number): void {
+function putUint16(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset] = value >>> 8
   bytes[offset + 1] = value & 0xff
 }

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { openResolver } from './client.ts'
 import { usualTuning } from './resolver.ts'
 import {
+  addressReply,
   boundSocket,
   decoded,
   exchangeTcp,
@@ -79,12 +80,7 @@ describe('the resolver on its own thread', () => {
   })
 
   test('asks this thread for sockets inside a namespace', async () => {
-    const upstream = await Upstream.start('127.0.0.1', 0, (_, bytes) => {
-      const reply = Buffer.concat([bytes, Buffer.from('c00c0001000100000e100004c0000201', 'hex')])
-      reply.writeUInt16BE(0x8180, 2)
-      reply.writeUInt16BE(1, 6)
-      return reply
-    })
+    const upstream = await Upstream.start('127.0.0.1', 0, (_, bytes) => addressReply(bytes, [192, 0, 2, 1]))
     closing.push({ close: () => upstream.stop() })
     let fail = true
     const resolver = await open((asker, family, type) => {
