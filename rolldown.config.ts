@@ -10,6 +10,7 @@ export default defineConfig({
     daemon: 'src/daemon.ts',
     'kernel-worker': 'src/kernel/worker.ts',
     'dns-worker': 'src/dns/worker.ts',
+    'lab-server': 'src/lab/server.ts',
   },
   platform: 'node',
   external: ['koffi', 'lmdb', /^node:/],
