@@ -1,0 +1,161 @@
+/**
+ * Lists of objects in every form people ask for: docker's table, `--format json`, `--format 'table {{.ID}}\t{{.Names}}'`,
+ * a bare template, or ids alone (-q). A listing is described once, as columns.
+ */
+import { Failure } from './failure.ts'
+import { alignColumns } from './table.ts'
+import { compileTemplate, TemplateError } from './template/index.ts'
+
+export interface View {
+  /** --no-trunc */
+  readonly full: boolean
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+export interface Column<T> {
+  /** As in templates: `ID`. */
+  readonly name: string
+  readonly title: string
+  readonly value: (item: T, view: View) => string
+}
+
+interface Method<T> {
+  readonly title: string
+  readonly call: (item: T, argument: string) => string
+}
+
+export interface Listing<T> {
+  readonly columns: readonly Column<T>[]
+  /** Names of the columns of the default table. */
+  readonly table: readonly string[]
+  /** Column that -q prints. */
+  readonly quiet: string
+  /** Methods with arguments, e.g. `.Label "key"`; not part of the JSON form. */
+  readonly methods?: Readonly<Record<string, Method<T>>>
+  /** Go's name of a row, for error messages. */
+  readonly typeName: string
+}
+
+export interface ListOptions {
+  /** '' = the default table. */
+  readonly format: string
+  readonly quiet: boolean
+  readonly full: boolean
+  readonly now: number
+}
+
+const cell = (name: string): string => `{{.${name}}}`
+
+/**
+ * Makes the function that turns items into text, each row closed by a newline. A template that is wrong is refused here,
+ * before the engine is asked for anything.
+ */
+export function prepareList<T>(listing: Listing<T>, options: ListOptions): (items: readonly T[]) => string {
+  const asked = options.format === 'table' ? '' : options.format
+  if (options.quiet && asked === '') return prepare(listing, cell(listing.quiet), false, options)
+  if (asked === '') return prepare(listing, listing.table.map(cell).join('\t'), true, options)
+  if (asked === 'json') return prepare(listing, '{{json .}}', false, options)
+  const source = asked.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
+  const columns = /^table\s+([^]*)$/.exec(source)?.[1]
+  return columns === undefined
+    ? prepare(listing, source, false, options)
+    : prepare(listing, columns, true, options)
+}
+
+function prepare<T>(
+  listing: Listing<T>,
+  source: string,
+  isTable: boolean,
+  options: ListOptions,
+): (items: readonly T[]) => string {
+  const template = guarded(() => compileTemplate(source, { missing: 'error', typeName: listing.typeName }))
+  // Unknown fields show on any row: one without content will do.
+  guarded(() =>
+    template.render(
+      row(
+        listing,
+        () => '',
+        () => '',
+      ),
+    ),
+  )
+  const view = { full: options.full, now: options.now }
+  return items => {
+    const lines = items.map(item =>
+      guarded(() =>
+        template.render(
+          row(
+            listing,
+            column => column.value(item, view),
+            (method, argument) => method.call(item, argument),
+          ),
+        ),
+      ),
+    )
+    const body = lines.map(line => `${line}\n`).join('')
+    if (!isTable) return body
+    const header = guarded(() =>
+      template.header(
+        row(
+          listing,
+          column => column.title,
+          method => method.title,
+        ),
+      ),
+    )
+    return alignColumns(`${header}\n${body}`)
+  }
+}
+
+/** What a template sees as one row: columns by name, in the order in which JSON lists them, and methods. */
+function row<T>(
+  listing: Listing<T>,
+  value: (column: Column<T>) => string,
+  call: (method: Method<T>, argument: string) => string,
+): Record<string, unknown> {
+  const columns = [...listing.columns].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const fields: Record<string, unknown> = Object.fromEntries(
+    columns.map(column => [column.name, value(column)]),
+  )
+  for (const [name, method] of Object.entries(listing.methods ?? {})) {
+    fields[name] = (argument: unknown) => call(method, String(argument))
+  }
+  return fields
+}
+
+function guarded<R>(step: () => R): R {
+  try {
+    return step()
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error
+    const parsing = !error.message.includes(': executing ')
+    throw new Failure(`failed to ${parsing ? 'parse' : 'execute'} template: ${error.message}`, 1, {
+      cause: error,
+    })
+  }
+}
+
+/** `k=v,k2=v2`, by key. */
+export function labelText(labels: Readonly<Record<string, string>> | null | undefined): string {
+  return Object.entries(labels ?? {})
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',')
+}
+
+/**
+ * Prints what inspect found: JSON indented by four spaces as the engine ordered it, or a template per object. A newline
+ * closes everything.
+ */
+export function renderInspect(found: readonly unknown[], format: string): string {
+  if (format === '') return `${JSON.stringify(found, null, 4)}\n`
+  const source = format === 'json' ? '{{json .}}' : format
+  try {
+    const template = compileTemplate(source, { missing: 'error' })
+    return found.map(item => `${template.render(item)}\n`).join('')
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error
+    throw new Failure(`template parsing error: ${error.message}`, 1, { cause: error })
+  }
+}
