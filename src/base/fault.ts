@@ -126,7 +126,7 @@ const catalogue = {
   addressOutside: [
     400,
     (address: string) =>
-      `invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${address}`,
+      `invalid endpoint settings:\n* no configured subnet or ip-range contain the IP address ${address}`,
   ],
   addressesExhausted: [
     500,

@@ -102,7 +102,7 @@ describe('refused', () => {
     [
       { endpoints: { bridge: { ipv4: '172.17.0.9' } } },
       400,
-      'invalid endpoint settings:\nuser-specified IP address is supported on user-defined networks only',
+      'invalid endpoint settings:\n* user-specified IP address is supported on user-defined networks only',
     ],
   ])('%j → %i %s', (request, status, message) => {
     expect(() => create(request)).toThrowError(expect.objectContaining({ status, message }))

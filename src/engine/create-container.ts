@@ -5,7 +5,13 @@
 import { hostname } from 'node:os'
 import { fault } from '../base/index.ts'
 import type { ContainerConfig, HostConfig } from '../container/index.ts'
-import { type EndpointRequest, type Id, portRequests, validateEndpointRequest } from '../network/index.ts'
+import {
+  checkExtraHosts,
+  type EndpointRequest,
+  type Id,
+  portRequests,
+  validateEndpointRequest,
+} from '../network/index.ts'
 import { type NetworkMode, parseNetworkMode } from './network-mode.ts'
 import { type Container, type Image, type Membership, never } from './records.ts'
 import { signalNumber } from './signals.ts'
@@ -35,6 +41,7 @@ export function containerFromRequest(request: CreateContainerRequest, context: C
   if ((config.Entrypoint ?? []).length + (config.Cmd ?? []).length === 0) throw fault('noCommand')
   if (config.StopSignal !== undefined) signalNumber(config.StopSignal)
   checkHostname(request.config)
+  checkExtraHosts(hostConfig.ExtraHosts ?? [])
   // Throws for malformed ports, which is the client's mistake and must not wait for the start.
   portRequests({
     exposed: Object.keys(config.ExposedPorts ?? {}),

@@ -21,6 +21,7 @@ import {
   type PublishedPort,
   type RangeSet,
   type Sandbox,
+  validateEndpointRequest,
 } from '../network/index.ts'
 import type { Core } from './core.ts'
 import { randomBytesOf, randomId, randomVethName } from './names.ts'
@@ -30,6 +31,11 @@ import type { StateChange } from './state.ts'
 
 /** How many free choices of a port may turn out to be taken by foreign programs. */
 const bindAttempts = 10
+
+interface Member {
+  readonly network: Network
+  readonly request: EndpointRequest
+}
 
 export class Joining {
   readonly #core: Core
@@ -57,11 +63,7 @@ export class Joining {
         membership.networkId === '' ? membership.network : membership.networkId,
       )
       const taken = joined.map(({ endpoint }) => endpoint)
-      const endpoint = attach(
-        network,
-        membership.request,
-        this.#context(container, sandboxId, network, taken),
-      )
+      const endpoint = this.#attach(container, sandboxId, { network, request: membership.request }, taken)
       joined.push({ endpoint, network })
       memberships.push({ ...membership, network: network.name, networkId: network.id })
     }
@@ -105,7 +107,7 @@ export class Joining {
       throw fault('endpointExists', container.name, network.name)
     }
     const taken = present.map(({ endpoint }) => endpoint)
-    const endpoint = attach(network, request, this.#context(container, sandbox.id, network, taken))
+    const endpoint = this.#attach(container, sandbox.id, { network, request }, taken)
     const joined = [...present, { endpoint, network }]
     const ports = this.#publish(container, joined, sandbox.ports)
     return { endpoints: { put: [endpoint] }, sandboxes: { put: [{ ...sandbox, ports }] } }
@@ -130,6 +132,16 @@ export class Joining {
       const network = state.networks.get(endpoint.networkId)
       return network === undefined ? [] : [{ endpoint, network }]
     })
+  }
+
+  /** What is asked of an endpoint may have been accepted before its network was known: it is checked again. */
+  #attach(container: Container, sandboxId: Id, member: Member, present: readonly Endpoint[]): Endpoint {
+    validateEndpointRequest(member.network, member.request)
+    return attach(
+      member.network,
+      member.request,
+      this.#context(container, sandboxId, member.network, present),
+    )
   }
 
   #context(

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { container, endpoint, image, network, sandbox } from './samples.ts'
 import { State } from './state.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { difference } from '../network/index.ts'
 import { endpoint, network, sandbox } from './samples.ts'

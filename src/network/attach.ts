@@ -7,6 +7,7 @@ import { type Address, addressWithLength, macOfIPv4, parseAddress, parseMac, par
 import { dnsNames } from './files/names.ts'
 import { allocateDynamic, checkStatic } from './ipam/allocate.ts'
 import type { RangeSet } from './ipam/range-set.ts'
+import { isInterfaceName } from './options.ts'
 import type { Endpoint, EndpointRequest, Family, Id, Network } from './types.ts'
 
 /** Everything about the outside that the arithmetic needs; randomness included. */
@@ -82,7 +83,9 @@ export function validateEndpointRequest(network: Network, request: EndpointReque
   if (request.mac !== undefined && parseMac(request.mac) === undefined) {
     problems.push(`invalid MAC address ${request.mac}`)
   }
-  if (problems.length > 0) throw fault('invalidEndpoint', problems.join('\n'))
+  const ifname = request.driverOptions?.[ifnameOption]
+  if (ifname !== undefined && !isInterfaceName(ifname)) problems.push(`invalid interface name ${ifname}`)
+  if (problems.length > 0) throw fault('invalidEndpoint', problems.map(line => `* ${line}`).join('\n'))
 }
 
 function malformedAddresses({ ipv4, ipv6, linkLocal }: EndpointRequest): readonly string[] {
