@@ -28,14 +28,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   claimPidfile(options.pidfile)
   try {
     for (const warning of options.warnings) log.warn(warning)
-    const engine = await openEngine(options, version, log)
+    const failure = new AbortController()
+    const engine = await openEngine(options, version, log, error => failure.abort(error))
     const api = createApiServer(engine, { log, group: options.group })
     try {
       const places = await Promise.all(options.listen.flatMap(listenPlaces).map(place => api.listen(place)))
       notifySystemd('READY=1')
       log.info({ version, firewall: engine.info().firewall, runtime: engine.info().runtime.name }, 'ready')
       process.stdout.write(`linkspan ${version} is ready on ${places.join(', ')}\n`)
-      const signal = await stop
+      const signal = await Promise.race([stop, whenAborted(failure.signal)])
       notifySystemd('STOPPING=1')
       log.info({ signal }, 'stopping; containers go on running')
     } finally {
@@ -73,6 +74,15 @@ function claimPidfile(path: string): void {
     throw new Error(`a daemon runs already: process ${other} according to ${path}`)
   }
   writeFileSync(path, `${process.pid}\n`)
+}
+
+/** Rejects with the reason of the abort. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = () => reject(signal.reason instanceof Error ? signal.reason : new Error('the engine failed'))
+    if (signal.aborted) fail()
+    else signal.addEventListener('abort', fail, { once: true })
+  })
 }
 
 /** A pid can have been given to another program since: its command line tells. */

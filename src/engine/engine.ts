@@ -46,7 +46,16 @@ const namespaceSysctls = {
 /** Seconds. Names change at any time; stub resolvers do not cache, caching ones must not for long. */
 const nameTtl = 5
 
-export async function openEngine(options: DaemonOptions, version: string, log: Log): Promise<Engine> {
+/**
+ * `onFatal` is called when a part of the engine died that it cannot go on without. Starting again is always safe: the
+ * containers run on, and everything else follows from the state.
+ */
+export async function openEngine(
+  options: DaemonOptions,
+  version: string,
+  log: Log,
+  onFatal: (error: Error) => void,
+): Promise<Engine> {
   const forwardingPath = '/proc/sys/net/ipv4/ip_forward'
   const store = Store.open(join(options.dataRoot, 'state'), () => ({
     schemaVersion,
@@ -64,14 +73,14 @@ export async function openEngine(options: DaemonOptions, version: string, log: L
   const firewall = chooseFirewall(options, store.meta.forwardingSwitchedOn)
   const settings = { dataRoot: options.dataRoot, execRoot: options.execRoot, runtime: options.runtime }
   const [runtime, images] = await Promise.all([openRuntime(settings), openImageStore(settings)])
-  const sandboxNamespace = (id: string) => core.state.sandboxes.get(id)?.netns
   const resolver = await openResolver(
     { ttl: nameTtl, resolvConf: '/etc/resolv.conf' },
     async (sandbox, family, type) => {
-      const netns = sandboxNamespace(sandbox)
+      const netns = core.state.sandboxes.get(sandbox)?.netns
       if (netns === undefined) throw new Error(`sandbox ${sandbox} has no namespace`)
       return await kernel.openSocket(netns, family, type)
     },
+    { onFailure: onFatal },
   )
   const applier = new Applier(kernel, resolver, firewall, log)
   const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
