@@ -95,6 +95,10 @@ export interface HostConfig {
     readonly Source?: string
     readonly Target: string
     readonly ReadOnly?: boolean
+    readonly BindOptions?: { readonly Propagation?: string; readonly CreateMountpoint?: boolean }
+    readonly VolumeOptions?: { readonly NoCopy?: boolean }
+    /** Bytes; mode as a number. */
+    readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number }
   }[]
   readonly [key: string]: unknown
 }
