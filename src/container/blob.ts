@@ -13,7 +13,7 @@ export interface Blob {
 }
 
 /** Copies a stream to a new file and says what came by. */
-export async function storeBlob(source: AsyncIterable<Buffer>, path: string): Promise<Blob> {
+export async function storeBlob(source: AsyncIterable<unknown>, path: string): Promise<Blob> {
   const hash = createHash('sha256')
   let size = 0
   const meter = new Transform({
