@@ -9,7 +9,10 @@ describe('applyChanges', () => {
     ['ENV A=1 B="2 3" C=\'4\' D=5\\ 6', { Env: ['A=1', 'B=2 3', 'C=4', 'D=5 6'] }],
     ['ENV A the  rest', { Env: ['A=the  rest'] }],
     ['LABEL a.b=c "d e"=f', { Labels: { 'a.b': 'c', 'd e': 'f' } }],
-    ['EXPOSE 80 53/UDP 8000-8001', { ExposedPorts: { '80/tcp': {}, '53/udp': {}, '8000/tcp': {}, '8001/tcp': {} } }],
+    [
+      'EXPOSE 80 53/UDP 8000-8001',
+      { ExposedPorts: { '80/tcp': {}, '53/udp': {}, '8000/tcp': {}, '8001/tcp': {} } },
+    ],
     ['VOLUME /a /b', { Volumes: { '/a': {}, '/b': {} } }],
     ['VOLUME ["/with space"]', { Volumes: { '/with space': {} } }],
     ['WORKDIR srv', { WorkingDir: '/srv' }],

@@ -66,8 +66,10 @@ function jsonList(text: string): readonly string[] | undefined {
 /** Words as a shell splits them: quotes group, a backslash takes the next character as it is. */
 function words(text: string): string[] {
   return [...text.matchAll(/(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s"'\\])+/g)].map(([word]) =>
-    word.replaceAll(/\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'/g, (_, escaped: string, double: string, single: string) =>
-      escaped ?? double?.replaceAll(/\\(["\\$])/g, '$1') ?? single,
+    word.replaceAll(
+      /\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'/g,
+      (_, escaped: string, double: string, single: string) =>
+        escaped ?? double?.replaceAll(/\\(["\\$])/g, '$1') ?? single,
     ),
   )
 }
@@ -84,7 +86,10 @@ function keyValues(instruction: string, text: string): [string, string][] {
   return list.map(word => {
     const equals = word.indexOf('=')
     if (equals < 1) {
-      throw fault('invalidParameter', `Syntax error - can't find = in "${word}". Must be of the form: name=value`)
+      throw fault(
+        'invalidParameter',
+        `Syntax error - can't find = in "${word}". Must be of the form: name=value`,
+      )
     }
     return [word.slice(0, equals), word.slice(equals + 1)]
   })

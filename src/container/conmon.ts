@@ -9,6 +9,7 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fault } from '../base/index.ts'
+import { orphanExit } from '../kernel/index.ts'
 import { runtimeFault } from './messages.ts'
 import { signalProcess } from './process.ts'
 
@@ -34,17 +35,31 @@ export interface ConmonLaunch {
 
 export function conmonArguments(launch: ConmonLaunch): string[] {
   const { bundle } = launch
-  return [
-    ...['--api-version', '1', '-c', launch.id, '-u', launch.id, '-n', launch.name],
-    ...['-b', bundle, '-r', launch.runtime.path, '-p', join(bundle, 'pid'), '-P', join(bundle, 'conmon.pid')],
-    ...['--exit-dir', launch.exits, '--full-attach', '--no-new-keyring', '--no-sync-log'],
-    ...['-l', launch.log === undefined ? 'none' : `k8s-file:${launch.log}`, '--log-level', 'warn'],
-    ...['--runtime-arg', `--root=${launch.runtimeState}`],
-    ...(launch.systemdCgroup ? ['-s'] : []),
-    ...(launch.terminal ? ['-t'] : []),
-    ...(launch.stdin ? ['-i'] : []),
-    ...(launch.leaveStdinOpen ? ['--leave-stdin-open'] : []),
-  ]
+  const options: Readonly<Record<string, string>> = {
+    '--api-version': '1',
+    '--cid': launch.id,
+    '--cuuid': launch.id,
+    '--name': launch.name,
+    '--bundle': bundle,
+    '--runtime': launch.runtime.path,
+    '--runtime-arg': `--root=${launch.runtimeState}`,
+    '--container-pidfile': join(bundle, 'pid'),
+    '--conmon-pidfile': join(bundle, 'conmon.pid'),
+    '--exit-dir': launch.exits,
+    '--log-path': launch.log === undefined ? 'none' : `k8s-file:${launch.log}`,
+    '--log-level': 'warn',
+  }
+  const flags: Readonly<Record<string, boolean>> = {
+    '--full-attach': true,
+    '--no-new-keyring': true,
+    '--no-sync-log': true,
+    '--systemd-cgroup': launch.systemdCgroup,
+    '--terminal': launch.terminal,
+    '--stdin': launch.stdin,
+    '--leave-stdin-open': launch.leaveStdinOpen,
+  }
+  const given = Object.entries(flags).flatMap(([flag, on]) => (on ? [flag] : []))
+  return [...Object.entries(options).flat(), ...given]
 }
 
 /** Starts conmon and waits until the container is created; resolves with its pid on the host. */
@@ -57,11 +72,20 @@ export async function launchConmon(launch: ConmonLaunch): Promise<number> {
       stdio: ['ignore', 'ignore', complaints.fd, 'pipe'],
       env: environment(),
     })
-    const answer = await syncAnswer(child.stdio[3] as Readable, new Promise((_, reject) => child.once('error', reject)))
+    const answer = await syncAnswer(
+      child.stdio[3] as Readable,
+      new Promise((_, reject) => child.once('error', reject)),
+    )
     if (answer === 'timeout') {
       await killConmon(launch.bundle)
-      throw fault('internal', `${launch.runtime.name} did not create the container within ${String(createTimeoutMs / 1000)} s`)
+      throw fault(
+        'internal',
+        `${launch.runtime.name} did not create the container within ${String(createTimeoutMs / 1000)} s`,
+      )
     }
+    // It may have become ours while an exec was being started; then somebody must wait for its end.
+    const pid = await conmonPid(launch.bundle)
+    if (pid !== undefined) void orphanExit(pid)
     if (answer !== undefined && answer.data > 0) return answer.data
     const output = answer?.message ?? (await readFile(join(launch.bundle, 'conmon.err'), 'utf8'))
     throw runtimeFault('create', launch.runtime.name, launch.program, output)
@@ -74,7 +98,9 @@ export async function launchConmon(launch: ConmonLaunch): Promise<number> {
 function environment(): NodeJS.ProcessEnv {
   const kept = ['PATH', 'HOME', 'TMPDIR', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS']
   return {
-    ...Object.fromEntries(kept.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    ...Object.fromEntries(
+      kept.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    ),
     _OCI_SYNCPIPE: '3',
   }
 }
@@ -85,7 +111,10 @@ interface SyncAnswer {
 }
 
 /** undefined if the pipe closes without a line. */
-async function syncAnswer(pipe: Readable, failed: Promise<never>): Promise<SyncAnswer | 'timeout' | undefined> {
+async function syncAnswer(
+  pipe: Readable,
+  failed: Promise<never>,
+): Promise<SyncAnswer | 'timeout' | undefined> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<'timeout'>(resolve => {
     timer = setTimeout(() => resolve('timeout'), createTimeoutMs)
@@ -99,7 +128,7 @@ async function syncAnswer(pipe: Readable, failed: Promise<never>): Promise<SyncA
       try {
         resolve(JSON.parse(text.slice(0, end)) as SyncAnswer)
       } catch (error) {
-        reject(error as Error)
+        reject(error)
       }
     })
     pipe.on('end', () => resolve(undefined))
@@ -131,7 +160,10 @@ export async function killConmon(bundle: string): Promise<void> {
   let children: number[] = []
   try {
     const text = await readFile(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8')
-    children = text.split(' ').filter(one => one !== '').map(Number)
+    children = text
+      .split(' ')
+      .filter(one => one !== '')
+      .map(Number)
   } catch {
     // It just ended.
   }

@@ -1,6 +1,15 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -128,7 +137,11 @@ describe.runIf(root)('image store', () => {
     expect(readdirSync(join(rootfs, 'etc'))).toEqual(['both'])
     expect(readFileSync(join(rootfs, 'link'), 'utf8')).toBe('second')
     expect(readdirSync(join(store.rootfs(loaded[0]?.image.id ?? ''), 'etc')).sort()).toEqual(['both', 'old'])
-    expect(messages).toContainEqual({ status: 'Loading layer', progressDetail: {}, id: sha256(first).slice(0, 12) })
+    expect(messages).toContainEqual({
+      status: 'Loading layer',
+      progressDetail: {},
+      id: sha256(first).slice(0, 12),
+    })
     const again = await store.load(Readable.from([archive]), quiet)
     expect(again.map(({ image }) => image)).toEqual(loaded.map(({ image }) => image))
   })
@@ -157,7 +170,10 @@ describe.runIf(root)('image store', () => {
         { ...descriptor(index), annotations: { 'io.containerd.image.name': 'docker.io/library/oci:1' } },
       ],
     })
-    const blobs = [...packed, config, manifest, index].map((data): Entry => [`blobs/sha256/${sha256(data)}`, data])
+    const blobs = [...packed, config, manifest, index].map((data): Entry => [
+      `blobs/sha256/${sha256(data)}`,
+      data,
+    ])
     const loaded = await store.load(Readable.from([await tar([...blobs, ['index.json', top]])]), quiet)
     expect(loaded).toMatchObject([
       { image: { id: `sha256:${sha256(config)}` }, tags: ['docker.io/library/oci:1'] },
@@ -168,7 +184,14 @@ describe.runIf(root)('image store', () => {
   it.each([
     ['no archive', () => Promise.resolve(Buffer.from('this is not a tar archive'.repeat(100)))],
     ['an archive without a manifest', () => tar([['something', 'else']])],
-    ['a missing layer', () => tar([['manifest.json', '[{"Config":"c","Layers":["l"]}]'], ['c', '{}']])],
+    [
+      'a missing layer',
+      () =>
+        tar([
+          ['manifest.json', '[{"Config":"c","Layers":["l"]}]'],
+          ['c', '{}'],
+        ]),
+    ],
     [
       'a layer that is not the one of the configuration',
       async () =>
@@ -243,7 +266,10 @@ describe.runIf(root)('image store', () => {
           ['1.tar', first],
           ['2.tar', second],
           ['c.json', config],
-          ['manifest.json', JSON.stringify([{ Config: 'c.json', RepoTags: ['a:1'], Layers: ['1.tar', '2.tar'] }])],
+          [
+            'manifest.json',
+            JSON.stringify([{ Config: 'c.json', RepoTags: ['a:1'], Layers: ['1.tar', '2.tar'] }]),
+          ],
         ]),
       )
       execFileSync('skopeo', [

@@ -122,7 +122,11 @@ class Store implements ImageStore {
     const known = await this.#read(config.digest)
     const record = known ?? (await this.#withTemporary(work => this.#unpack(work, config, layers)))
     for (const layer of known === undefined && done !== '' ? layers : []) {
-      progress({ status: done, progressDetail: {}, id: layer.digest.slice('sha256:'.length, 'sha256:'.length + 12) })
+      progress({
+        status: done,
+        progressDetail: {},
+        id: layer.digest.slice('sha256:'.length, 'sha256:'.length + 12),
+      })
     }
     return digest === undefined ? record : { ...record, digest }
   }
@@ -166,7 +170,10 @@ class Store implements ImageStore {
     } catch (error) {
       const stderr = (error as { stderr?: string }).stderr ?? String(error)
       const lines = stderr.trim().split('\n')
-      throw fault('invalidParameter', `unpacking the image failed: ${(lines.at(-1) ?? '').replace(/^.*?\bmsg=/, '')}`)
+      throw fault(
+        'invalidParameter',
+        `unpacking the image failed: ${(lines.at(-1) ?? '').replace(/^.*?\bmsg=/, '')}`,
+      )
     }
   }
 

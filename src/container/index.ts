@@ -1,1 +1,15 @@
+/** Running containers and keeping images. What other floors use comes through here. */
+
+export { openImageStore } from './images.ts'
+export { startExitCode } from './messages.ts'
+export {
+  familiarName,
+  familiarReference,
+  fullReference,
+  normaliseReference,
+  parseReference,
+  withDefaultTag,
+  type Reference,
+} from './reference.ts'
+export { openRuntime } from './runtime.ts'
 export type * from './types.ts'

@@ -42,12 +42,14 @@ interface ConfigFile {
   readonly os?: string
   readonly config?: ImageConfig | null
   readonly rootfs?: { readonly diff_ids?: readonly string[] | null }
-  readonly history?: readonly {
-    readonly created?: string
-    readonly created_by?: string
-    readonly comment?: string
-    readonly empty_layer?: boolean
-  }[] | null
+  readonly history?:
+    | readonly {
+        readonly created?: string
+        readonly created_by?: string
+        readonly comment?: string
+        readonly empty_layer?: boolean
+      }[]
+    | null
 }
 
 const zeroTime = '0001-01-01T00:00:00Z'
@@ -79,7 +81,12 @@ export function parseConfig(text: string): Omit<StoredImage, 'id' | 'digest' | '
 }
 
 /** The configuration of an image that `docker import` makes out of one layer. */
-export function importedConfig(config: ImageConfig, diffId: string, message: string, created: string): string {
+export function importedConfig(
+  config: ImageConfig,
+  diffId: string,
+  message: string,
+  created: string,
+): string {
   return JSON.stringify({
     architecture: hostPlatform.architecture,
     comment: message,
@@ -102,7 +109,9 @@ export async function writeLayout(
   const manifest = JSON.stringify({
     schemaVersion: 2,
     config: descriptor('config.v1+json', config),
-    layers: layers.map(layer => descriptor(`layer.v1.tar${layer.compression === 'gzip' ? '+gzip' : ''}`, layer)),
+    layers: layers.map(layer =>
+      descriptor(`layer.v1.tar${layer.compression === 'gzip' ? '+gzip' : ''}`, layer),
+    ),
   })
   // A layer can occur twice, but there is only one file.
   const paths = new Map([config, ...layers].map(blob => [blob.digest, blob.path]))

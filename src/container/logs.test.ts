@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { nanoseconds, parseEntry, readLog, toUtc, type LogSource } from './logs.ts'
 import type { LogLine, LogOptions } from './types.ts'
@@ -23,7 +23,8 @@ const all: LogOptions = {
   stderr: true,
 }
 
-const stamp = (second: number): string => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000001+00:00`
+const stamp = (second: number): string =>
+  `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000001+00:00`
 const entry = (second: number, stream: string, kind: 'F' | 'P', text: string): string =>
   `${stamp(second)} ${stream} ${kind} ${text}\n`
 

@@ -128,7 +128,10 @@ function wanted(line: LogLine, options: LogOptions): boolean {
   if (!options[line.stream]) return false
   if (options.since === undefined && options.until === undefined) return true
   const time = nanoseconds(line.time)
-  return (options.since === undefined || time >= options.since) && (options.until === undefined || time <= options.until)
+  return (
+    (options.since === undefined || time >= options.since) &&
+    (options.until === undefined || time <= options.until)
+  )
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
@@ -178,7 +181,7 @@ async function tailPosition(file: FileHandle, count: number): Promise<number> {
     await file.read(block, 0, length, start)
     const data = Buffer.concat([block.subarray(0, length), rest])
     let end = data.length
-    for (let at = data.lastIndexOf(newline, end - 1); at >= 0 && end > 0; ) {
+    for (let at = data.lastIndexOf(newline, end - 1); at >= 0 && end > 0;) {
       const text = data.subarray(at + 1, end)
       if (text.length > 0) {
         const entry = parseEntry(text)

@@ -5,13 +5,16 @@ const shim = 'failed to create task for container: failed to create shim task: O
 const unable = 'unable to start container process'
 
 // Outputs as runc 1.1.5 and crun 1.8.1 print them.
-const runc = (message: string): string => `time="2026-01-01T00:00:00Z" level=error msg=${JSON.stringify(message)}\n`
+const runc = (message: string): string =>
+  `time="2026-01-01T00:00:00Z" level=error msg=${JSON.stringify(message)}\n`
 
 describe('runtimeFault', () => {
   it.each([
     [
       'runc',
-      runc('runc create failed: unable to start container process: exec: "x": executable file not found in $PATH'),
+      runc(
+        'runc create failed: unable to start container process: exec: "x": executable file not found in $PATH',
+      ),
       400,
       127,
       `${shim} create failed: runc create failed: ${unable}: exec: "x": executable file not found in $PATH: unknown`,
@@ -58,7 +61,13 @@ describe('runtimeFault', () => {
       128,
       `${shim} create failed: runc create failed: ${unable}: mount \`proc\` to \`proc\`: operation not permitted: unknown`,
     ],
-    ['runc', '', 500, 128, `${shim} create failed: runc create failed: the runtime ended without a message: unknown`],
+    [
+      'runc',
+      '',
+      500,
+      128,
+      `${shim} create failed: runc create failed: the runtime ended without a message: unknown`,
+    ],
   ])('%s: %j', (runtime, output, status, exitCode, message) => {
     const error = runtimeFault('create', runtime, 'x', output)
     expect(error).toMatchObject({ status, message })

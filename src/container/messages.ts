@@ -3,7 +3,10 @@
  * found" and "no such file or directory" → 127, "permission denied" → 126), so crun's are put into runc's form.
  */
 
-import { Fault, fault } from '../base/index.ts'
+import { type Fault, fault } from '../base/index.ts'
+
+const mountHint =
+  ': Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type'
 
 export type Stage = 'create' | 'start' | 'exec'
 
@@ -17,18 +20,8 @@ export function runtimeFault(stage: Stage, runtime: string, program: string, out
     stage === 'exec'
       ? `OCI runtime exec failed: exec failed: ${reason}: unknown`
       : `failed to create task for container: failed to create shim task: OCI runtime ${stage} failed: runc ${stage} failed: ${reason}: unknown`
-  switch (startExitCode(text)) {
-    case 126:
-      return fault('invalidParameter', text)
-    case 127: {
-      const hint = /not a directory/i.test(reason)
-        ? ': Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type'
-        : ''
-      return fault('invalidParameter', text + hint)
-    }
-    default:
-      return fault('internal', text)
-  }
+  if (startExitCode(text) === 128) return fault('internal', text)
+  return fault('invalidParameter', /: not a directory: unknown$/i.test(text) ? text + mountHint : text)
 }
 
 /** The exit code Docker records for a container whose start failed with this message. */
@@ -87,5 +80,8 @@ function reasonOf(runtime: string, program: string, message: string): string {
   if (chdir !== null) {
     return `${prefix}chdir to cwd ("${chdir[1] ?? ''}") set in config.json failed: ${(chdir[2] ?? '').toLowerCase()}`
   }
-  return prefix + plain.replace(/: ([A-Z])([^:]*)$/, (_, first: string, rest: string) => `: ${first.toLowerCase()}${rest}`)
+  return (
+    prefix +
+    plain.replace(/: ([A-Z])([^:]*)$/, (_, first: string, rest: string) => `: ${first.toLowerCase()}${rest}`)
+  )
 }

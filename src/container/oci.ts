@@ -33,7 +33,7 @@ export interface OciMount {
 
 export interface OciDevice {
   readonly path: string
-  readonly type: 'b' | 'c' | 'p'
+  readonly type: 'b' | 'c'
   readonly major: number
   readonly minor: number
   readonly fileMode: number

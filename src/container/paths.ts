@@ -33,7 +33,10 @@ export class Paths {
     this.#data = settings.dataRoot
     this.#exec = settings.execRoot
     if (Buffer.byteLength(this.#exec + longestSocket) >= sunPath) {
-      throw fault('invalidParameter', `--exec-root ${this.#exec} is too long: a socket's path has ${String(sunPath - 1)} bytes`)
+      throw fault(
+        'invalidParameter',
+        `--exec-root ${this.#exec} is too long: a socket's path has ${String(sunPath - 1)} bytes`,
+      )
     }
     this.bundles = join(this.#exec, 'c')
     this.exits = join(this.#exec, 'exits')

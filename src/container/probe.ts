@@ -110,7 +110,9 @@ export function chooseRuntime({ crun, runc, hybrid, wanted }: RuntimeFacts): Run
 }
 
 /** What runs containers here: programs found, runtime chosen. */
-export async function probeRuntime(wanted: string | undefined): Promise<RuntimeInfo & { readonly conmonPath: string }> {
+export async function probeRuntime(
+  wanted: string | undefined,
+): Promise<RuntimeInfo & { readonly conmonPath: string }> {
   if (wanted?.includes('/') === true && !(await isExecutable(wanted))) {
     throw fault('unavailable', `--runtime ${wanted}: no such program`)
   }
@@ -143,7 +145,10 @@ async function versionOf(path: string): Promise<string> {
     const { stdout } = await run(path, ['--version'], { timeout: 10_000 })
     return /version:? (\S+)/.exec(stdout)?.[1] ?? stdout.split('\n', 1)[0] ?? ''
   } catch (error) {
-    throw fault('unavailable', `${path} does not work: ${error instanceof Error ? error.message : String(error)}`)
+    throw fault(
+      'unavailable',
+      `${path} does not work: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
 }
 

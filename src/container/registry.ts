@@ -68,11 +68,22 @@ export async function pullImage(
         `no matching manifest for ${platform.os}/${platform.architecture} in the manifest list entries`,
       )
     }
-    const exact = dockerUrl({ registry: reference.registry, path: reference.path, digest: chosen?.digest ?? digest })
+    const exact = dockerUrl({
+      registry: reference.registry,
+      path: reference.path,
+      digest: chosen?.digest ?? digest,
+    })
     const downloaded = watchBlobs(directory, progress)
     try {
       await runSkopeo(
-        [skopeo, '--insecure-policy', 'copy', ...options.map(option => `--src-${option}`), exact, `dir:${directory}`],
+        [
+          skopeo,
+          '--insecure-policy',
+          'copy',
+          ...options.map(option => `--src-${option}`),
+          exact,
+          `dir:${directory}`,
+        ],
         fail,
         line => {
           const id = /^Copying blob sha256:([0-9a-f]{12})/.exec(line)?.[1]

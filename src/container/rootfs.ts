@@ -4,7 +4,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { access, chmod, chown, lstat, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
+import { access, chmod, chown, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { fault, wrapFault } from '../base/index.ts'
@@ -13,7 +13,7 @@ import type { UserMount } from './mounts.ts'
 import type { OciDevice } from './oci.ts'
 import type { Paths } from './paths.ts'
 import { descriptorPath, openRooted } from './rooted.ts'
-import type { ReadyMount } from './spec.ts'
+import type { DeviceGrant, ReadyMount } from './spec.ts'
 import type { HostConfig, RunSpec } from './types.ts'
 
 const run = promisify(execFile)
@@ -44,7 +44,12 @@ export async function mountRootfs(paths: Paths, spec: RunSpec): Promise<string> 
 /** A tmpfs on the host that several containers see as /dev/shm. */
 export async function mountSharedMemory(path: string, size: number): Promise<void> {
   await mkdir(path)
-  mount({ source: 'shm', target: path, type: 'tmpfs', data: `mode=1777,size=${String(size || 64 * 1024 * 1024)}` })
+  mount({
+    source: 'shm',
+    target: path,
+    type: 'tmpfs',
+    data: `mode=1777,size=${String(size || 64 * 1024 * 1024)}`,
+  })
 }
 
 /** Takes a mount and its mount point away; absent ones are no error. */
@@ -84,7 +89,13 @@ export async function prepareMounts(
       const parent = one.anonymous ? join(paths.container(spec.id), 'volumes') : paths.volumes
       const source = join(parent, one.name)
       await prepareVolume(source, rootfs, one)
-      ready.push({ kind: 'bind', source, target: one.target, readOnly: one.readOnly, propagation: 'rprivate' })
+      ready.push({
+        kind: 'bind',
+        source,
+        target: one.target,
+        readOnly: one.readOnly,
+        propagation: 'rprivate',
+      })
     }
   }
   return ready
@@ -97,7 +108,10 @@ async function requireSource({ source, create }: Extract<UserMount, { kind: 'bin
     return
   }
   await access(source).catch(() => {
-    throw fault('invalidParameter', `invalid mount config for type "bind": bind source path does not exist: ${source}`)
+    throw fault(
+      'invalidParameter',
+      `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+    )
   })
 }
 
@@ -119,9 +133,7 @@ async function prepareVolume(
 }
 
 /** The device nodes a container gets beyond the standard ones: what the user names, or all if privileged. */
-export async function gatherDevices(
-  hostConfig: HostConfig,
-): Promise<readonly (OciDevice & { readonly access: string })[]> {
+export async function gatherDevices(hostConfig: HostConfig): Promise<readonly DeviceGrant[]> {
   if (hostConfig.Privileged) return allDevices('/dev')
   const wanted = hostConfig.Devices ?? []
   return Promise.all(
@@ -133,16 +145,29 @@ export async function gatherDevices(
           `error gathering device information while adding custom device "${PathOnHost}": not a device node`,
         )
       }
-      return { ...device, access: CgroupPermissions || 'rwm' }
+      return { device, access: CgroupPermissions || 'rwm' }
     }),
   )
 }
 
 /** Mounted afresh in every container, or meaningless there. */
-const ownDevices = new Set(['pts', 'shm', 'fd', 'mqueue', 'console', 'ptmx', 'null', 'zero', 'full', 'random', 'urandom', 'tty'])
+const ownDevices = new Set([
+  'pts',
+  'shm',
+  'fd',
+  'mqueue',
+  'console',
+  'ptmx',
+  'null',
+  'zero',
+  'full',
+  'random',
+  'urandom',
+  'tty',
+])
 
-async function allDevices(directory: string): Promise<(OciDevice & { readonly access: string })[]> {
-  const found: (OciDevice & { readonly access: string })[] = []
+async function allDevices(directory: string): Promise<DeviceGrant[]> {
+  const found: DeviceGrant[] = []
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
     if (directory === '/dev' && ownDevices.has(entry.name)) continue
@@ -151,14 +176,14 @@ async function allDevices(directory: string): Promise<(OciDevice & { readonly ac
     } else if (entry.isCharacterDevice() || entry.isBlockDevice()) {
       // It may vanish meanwhile.
       const device = await deviceAt(path, path).catch(() => undefined)
-      if (device !== undefined) found.push({ ...device, access: 'rwm' })
+      if (device !== undefined) found.push({ device, access: 'rwm' })
     }
   }
   return found
 }
 
 async function deviceAt(source: string, path: string): Promise<OciDevice | undefined> {
-  const node = source.startsWith('/dev/') ? await stat(source) : await lstat(source)
+  const node = await stat(source)
   if (!node.isCharacterDevice() && !node.isBlockDevice()) return undefined
   // The C library's dev_t: minor in bits 0–7 and 20–31, major in 8–19.
   const { rdev } = node

@@ -17,12 +17,14 @@ interface ProfileRule {
   readonly name?: string
   readonly action: string
   readonly errnoRet?: number
-  readonly args?: readonly {
-    readonly index: number
-    readonly value: number
-    readonly valueTwo?: number
-    readonly op: string
-  }[] | null
+  readonly args?:
+    | readonly {
+        readonly index: number
+        readonly value: number
+        readonly valueTwo?: number
+        readonly op: string
+      }[]
+    | null
   readonly includes?: ProfileConditions
   readonly excludes?: ProfileConditions
 }
@@ -32,7 +34,10 @@ export interface SeccompProfile {
   readonly defaultAction: string
   readonly defaultErrnoRet?: number
   readonly architectures?: readonly string[]
-  readonly archMap?: readonly { readonly architecture: string; readonly subArchitectures: readonly string[] | null }[]
+  readonly archMap?: readonly {
+    readonly architecture: string
+    readonly subArchitectures: readonly string[] | null
+  }[]
   readonly flags?: readonly string[]
   readonly syscalls: readonly ProfileRule[]
 }

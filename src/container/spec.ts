@@ -52,6 +52,12 @@ export type ReadyMount =
       readonly propagation: string
     }
 
+/** A node made in the container, and what its device cgroup allows there: `rwm`. */
+export interface DeviceGrant {
+  readonly device: OciDevice
+  readonly access: string
+}
+
 export interface SpecInput {
   readonly run: RunSpec
   readonly rootfs: string
@@ -63,7 +69,7 @@ export interface SpecInput {
   /** A directory of the host that becomes /dev/shm; absent = a tmpfs of its own. */
   readonly shm: string | undefined
   /** Nodes of the host that the user asked for (all of them if privileged), with their access in the device cgroup. */
-  readonly devices: readonly (OciDevice & { readonly access: string })[]
+  readonly devices: readonly DeviceGrant[]
 }
 
 const maskedPaths = [
@@ -118,7 +124,7 @@ export function buildSpec(input: SpecInput, host: HostFacts): OciSpec {
         ...(ownUts && run.config.Domainname !== '' ? { 'kernel.domainname': run.config.Domainname } : {}),
         ...run.sysctls,
       },
-      devices: input.devices.map(({ access: _, ...device }) => device),
+      devices: input.devices.map(({ device }) => device),
       resources: resources(input),
       maskedPaths: pathList(hostConfig, 'MaskedPaths', maskedPaths),
       readonlyPaths: pathList(hostConfig, 'ReadonlyPaths', readonlyPaths),
@@ -133,7 +139,9 @@ export function execProcess(spec: ExecSpec, container: RunSpec, user: UserIds, h
   const { config, hostConfig } = container
   return {
     terminal: spec.tty,
-    ...(spec.tty && spec.size !== undefined ? { consoleSize: { height: spec.size[0], width: spec.size[1] } } : {}),
+    ...(spec.tty && spec.size !== undefined
+      ? { consoleSize: { height: spec.size[0], width: spec.size[1] } }
+      : {}),
     user,
     args: spec.args,
     env: mergeEnv(container.env, spec.tty ? ['TERM=xterm'] : [], spec.env),
@@ -157,7 +165,9 @@ function mainProcess(
   const size = hostConfig['ConsoleSize'] as readonly [number, number] | undefined
   return {
     terminal: config.Tty,
-    ...(config.Tty && size !== undefined && size[0] > 0 ? { consoleSize: { height: size[0], width: size[1] } } : {}),
+    ...(config.Tty && size !== undefined && size[0] > 0
+      ? { consoleSize: { height: size[0], width: size[1] } }
+      : {}),
     user: input.user,
     args: usesInit(run) ? [initTarget, '--', ...args] : args,
     env: run.env,
@@ -235,7 +245,14 @@ function allMounts(input: SpecInput, host: HostFacts): OciMount[] {
   const system: OciMount[] = [
     mount('/proc', 'proc', 'proc', ['nosuid', 'noexec', 'nodev']),
     mount('/dev', 'tmpfs', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
-    mount('/dev/pts', 'devpts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
+    mount('/dev/pts', 'devpts', 'devpts', [
+      'nosuid',
+      'noexec',
+      'newinstance',
+      'ptmxmode=0666',
+      'mode=0620',
+      'gid=5',
+    ]),
     mount('/sys', 'sysfs', 'sysfs', ['nosuid', 'noexec', 'nodev', readWrite ? 'rw' : 'ro']),
     mount('/sys/fs/cgroup', 'cgroup', 'cgroup', ['nosuid', 'noexec', 'nodev', readWrite ? 'rw' : 'ro']),
     mount('/dev/mqueue', 'mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
@@ -316,9 +333,13 @@ function resources({ run, devices }: SpecInput): OciResources {
     ? [{ allow: true, access: 'rwm' }]
     : [
         ...defaultDeviceRules,
-        ...devices.map(({ type, major, minor, access }): OciDeviceRule => {
-          return { allow: true, type: type === 'b' ? 'b' : 'c', major, minor, access }
-        }),
+        ...devices.map(({ device: { type, major, minor }, access }): OciDeviceRule => ({
+          allow: true,
+          type,
+          major,
+          minor,
+          access,
+        })),
         ...deviceRules(hostConfig['DeviceCgroupRules']),
       ]
   return {
@@ -334,7 +355,8 @@ function deviceRules(value: unknown): OciDeviceRule[] {
   if (!Array.isArray(value)) return []
   return value.map((text: unknown) => {
     const match = /^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$/.exec(String(text))
-    if (match === null) throw fault('invalidParameter', `invalid device cgroup rule format: '${String(text)}'`)
+    if (match === null)
+      throw fault('invalidParameter', `invalid device cgroup rule format: '${String(text)}'`)
     const [, type, major = '*', minor = '*', access = ''] = match
     return {
       allow: true,
@@ -398,5 +420,7 @@ function seccompFor(
 function pathList(hostConfig: HostConfig, key: string, defaults: readonly string[]): readonly string[] {
   const value = hostConfig[key]
   if (Array.isArray(value)) return value.filter(one => typeof one === 'string')
-  return hostConfig.Privileged || (hostConfig.SecurityOpt ?? []).includes('systempaths=unconfined') ? [] : defaults
+  return hostConfig.Privileged || (hostConfig.SecurityOpt ?? []).includes('systempaths=unconfined')
+    ? []
+    : defaults
 }

@@ -14,6 +14,8 @@ export {
   type OverlaySpec,
 } from './mount.ts'
 export type * from './operation.ts'
+export { inheritOrphans, orphanExit } from './orphan.ts'
+export { openPipe, TerminalStream, type Pipe } from './terminal.ts'
 export { notifySystemd } from './notify.ts'
 export {
   listenForDescriptor,

@@ -1,0 +1,150 @@
+/** For tests: a throw-away data and exec root, a busybox image made on the spot, and specs with Docker's defaults. */
+
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { accessSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pack } from 'tar-stream'
+import { openImageStore } from './images.ts'
+import type { ContainerConfig, ContainerSettings, HostConfig, Runtime, RunSpec } from './types.ts'
+
+const busybox = '/bin/busybox'
+
+/** Why containers cannot be run here; undefined if they can. */
+export function whyNoContainers(): string | undefined {
+  if (process.getuid?.() !== 0) return 'containers need root'
+  const missing = ['conmon', 'runc', 'skopeo', 'umoci'].filter(name => !isInstalled(name))
+  if (missing.length > 0) return `not installed: ${missing.join(', ')}`
+  try {
+    accessSync(busybox)
+    return undefined
+  } catch {
+    return 'busybox-static is not installed'
+  }
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    execFileSync('which', [name], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A root file system with busybox under all its names, as a tar. */
+export function busyboxTree(): Readable {
+  const tree = pack()
+  for (const name of ['bin/', 'etc/', 'tmp/', 'data/']) tree.entry({ name, type: 'directory', mode: 0o755 })
+  tree.entry({ name: 'bin/busybox', mode: 0o755 }, readFileSync(busybox))
+  for (const name of execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
+    if (name !== 'busybox') tree.entry({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox' })
+  }
+  tree.entry({ name: 'etc/passwd' }, 'root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001::/tmp:/bin/sh\n')
+  tree.entry({ name: 'etc/group' }, 'root:x:0:\nweb:x:1001:\nlog:x:50:web\n')
+  tree.entry({ name: 'data/seed' }, 'from the image\n')
+  tree.entry({ name: 'plain', mode: 0o644 }, 'not a program')
+  tree.finalize()
+  return Readable.from(tree as AsyncIterable<Buffer>)
+}
+
+export interface Fixture {
+  readonly settings: ContainerSettings
+  readonly imageId: string
+  /** A spec that runs `args` in the host's network, with changes. */
+  spec(
+    args: readonly string[],
+    config?: Partial<ContainerConfig>,
+    hostConfig?: Partial<HostConfig>,
+    more?: Partial<RunSpec>,
+  ): RunSpec
+  /** Writes the three files, as the engine does before `create`. */
+  prepare(runtime: Runtime, spec: RunSpec): Promise<void>
+  remove(): void
+}
+
+export async function openFixture(): Promise<Fixture> {
+  const root = mkdtempSync('/tmp/lsc-')
+  const settings = { dataRoot: join(root, 'data'), execRoot: join(root, 'run'), runtime: undefined }
+  const store = await openImageStore(settings)
+  const { id: imageId } = await store.import(busyboxTree(), { changes: [], message: '' })
+  return {
+    settings,
+    imageId,
+    spec: (args, config = {}, hostConfig = {}, more = {}) => {
+      const id = randomBytes(32).toString('hex')
+      return {
+        id,
+        name: `test-${id.slice(0, 6)}`,
+        config: { ...defaultConfig, Cmd: args, ...config },
+        hostConfig: { ...defaultHostConfig, ...hostConfig },
+        imageId,
+        hostname: 'testhost',
+        env: ['PATH=/bin', 'HOSTNAME=testhost'],
+        sysctls: {},
+        ...more,
+      }
+    },
+    prepare: async (runtime, { id }) => {
+      const files = await runtime.files(id)
+      writeFileSync(files.hosts, '127.0.0.1 localhost\n')
+      writeFileSync(files.resolvConf, 'nameserver 192.0.2.1\n')
+      writeFileSync(files.hostname, 'testhost\n')
+    },
+    remove: () => rmSync(root, { recursive: true }),
+  }
+}
+
+const defaultConfig: ContainerConfig = {
+  Hostname: 'testhost',
+  Domainname: '',
+  User: '',
+  AttachStdin: false,
+  AttachStdout: true,
+  AttachStderr: true,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Env: [],
+  Cmd: null,
+  Image: 'busybox',
+  Volumes: null,
+  WorkingDir: '',
+  Entrypoint: null,
+  OnBuild: null,
+  Labels: {},
+}
+
+const defaultHostConfig: HostConfig = {
+  Binds: null,
+  NetworkMode: 'host',
+  PortBindings: {},
+  PublishAllPorts: false,
+  RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+  AutoRemove: false,
+  CapAdd: null,
+  CapDrop: null,
+  Dns: null,
+  DnsOptions: null,
+  DnsSearch: null,
+  ExtraHosts: null,
+  Links: null,
+  Privileged: false,
+  ReadonlyRootfs: false,
+  SecurityOpt: null,
+  ShmSize: 64 * 1024 * 1024,
+  PidMode: '',
+  IpcMode: 'private',
+  UTSMode: '',
+  Memory: 0,
+  NanoCpus: 0,
+  CpuShares: 0,
+  CpuQuota: 0,
+  CpuPeriod: 0,
+  CpusetCpus: '',
+  PidsLimit: null,
+  Ulimits: null,
+  OomScoreAdj: 0,
+  Devices: null,
+}

@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process'
+import { expect, test } from 'vitest'
+import { inheritOrphans, orphanExit } from './orphan.ts'
+
+/** Runs a shell that leaves a child behind; answers with the child's pid. */
+async function orphan(script: string): Promise<number> {
+  const parent = spawn('sh', ['-c', `sh -c '${script}' >/dev/null & echo $!`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  let text = ''
+  parent.stdout.on('data', (data: Buffer) => (text += data.toString()))
+  await new Promise(resolve => parent.once('close', resolve))
+  return Number(text)
+}
+
+test.each([
+  ['exit 0', 0],
+  ['sleep 0.1; exit 9', 9],
+  ['sleep 0.1; kill -9 $$', 137],
+])('an inherited process ends: %s', async (script, code) => {
+  const pid = await inheritOrphans(() => orphan(script))
+  expect(await orphanExit(pid)).toBe(code)
+})
+
+test('many at once, beside children of Node', async () => {
+  const pids = await inheritOrphans(() =>
+    Promise.all([1, 2, 3, 4].map(code => orphan(`sleep 0.05; exit ${code}`))),
+  )
+  const child = spawn('sh', ['-c', 'sleep 0.05; exit 5'])
+  const ended = new Promise(resolve => child.once('exit', resolve))
+  expect(await Promise.all(pids.map(pid => orphanExit(pid)))).toEqual([1, 2, 3, 4])
+  expect(await ended).toBe(5)
+})
+
+test('others are nobody’s business', async () => {
+  expect(await orphanExit(1)).toBeUndefined()
+  const pid = await orphan('sleep 0.1')
+  expect(await orphanExit(pid)).toBeUndefined()
+})
