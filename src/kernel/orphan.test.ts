@@ -14,7 +14,7 @@ async function orphan(script: string): Promise<number> {
 }
 
 test.each([
-  ['exit 0', 0],
+  ['sleep 0.1; exit 0', 0],
   ['sleep 0.1; exit 9', 9],
   ['sleep 0.1; kill -9 $$', 137],
 ])('an inherited process ends: %s', async (script, code) => {
