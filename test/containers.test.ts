@@ -13,7 +13,10 @@ afterAll(async () => {
 })
 
 /** Runs a docker command on a terminal of its own (script(1)), types the input, gives everything it showed. */
-async function onTerminal(line: string, input: string): Promise<{ readonly screen: string; readonly code: number }> {
+async function onTerminal(
+  line: string,
+  input: string,
+): Promise<{ readonly screen: string; readonly code: number }> {
   const child = spawn('script', ['-qefc', line, '/dev/null'], { env: host.environment() })
   let screen = ''
   child.stdout.on('data', (data: Buffer) => {
@@ -29,7 +32,14 @@ async function onTerminal(line: string, input: string): Promise<{ readonly scree
 
 describe('run', () => {
   it('gives output and exit code', async () => {
-    const { stdout, stderr, code } = await host.docker('run', '--rm', 'busybox', 'sh', '-c', 'echo out; echo err >&2; exit 7')
+    const { stdout, stderr, code } = await host.docker(
+      'run',
+      '--rm',
+      'busybox',
+      'sh',
+      '-c',
+      'echo out; echo err >&2; exit 7',
+    )
     expect([stdout, stderr, code]).toEqual(['out\n', 'err\n', 7])
     expect(await host.ok('ps', '-aq')).toBe('')
   })
@@ -45,7 +55,10 @@ describe('run', () => {
   })
 
   it('has a terminal with -it, with its size', async () => {
-    const { screen, code } = await onTerminal('stty rows 33 cols 99; docker run --rm -it busybox sh', 'stty size; tty; exit 3\n')
+    const { screen, code } = await onTerminal(
+      'stty rows 33 cols 99; docker run --rm -it busybox sh',
+      'stty size; tty; exit 3\n',
+    )
     expect(screen).toContain('33 99')
     expect(screen).toContain('/dev/pts/0')
     expect(code).toBe(3)
@@ -65,8 +78,14 @@ describe('run', () => {
 
   it('takes name, hostname, user, workdir, environment, labels and read-only', async () => {
     const { stdout } = await host.docker(
-      ...'run --rm --name full --hostname box.example --user 1000:1000 -w /tmp -e A=1 --label l=v --read-only busybox'.split(' '),
-      ...['sh', '-c', 'hostname; id -u; pwd; echo $A; touch /x 2>&1; cat /proc/self/status | grep NoNewPrivs'],
+      ...'run --rm --name full --hostname box.example --user 1000:1000 -w /tmp -e A=1 --label l=v --read-only busybox'.split(
+        ' ',
+      ),
+      ...[
+        'sh',
+        '-c',
+        'hostname; id -u; pwd; echo $A; touch /x 2>&1; cat /proc/self/status | grep NoNewPrivs',
+      ],
     )
     expect(stdout.split('\n').slice(0, 5)).toEqual([
       'box.example',
@@ -81,21 +100,34 @@ describe('run', () => {
     await host.ok('create', '--name', 'taken', 'busybox', 'true')
     const { stderr, code } = await host.docker('create', '--name', 'taken', 'busybox', 'true')
     expect(code).toBe(1)
-    expect(stderr).toMatch(/Conflict\. The container name "\/taken" is already in use by container "[0-9a-f]{64}"/)
+    expect(stderr).toMatch(
+      /Conflict\. The container name "\/taken" is already in use by container "[0-9a-f]{64}"/,
+    )
     await host.ok('rm', 'taken')
   })
 })
 
 describe('a running container', () => {
   beforeAll(async () => {
-    await host.ok('run', '-d', '--name', 'box', 'busybox', 'sh', '-c', 'echo started; trap "echo bye; exit 0" TERM; while :; do sleep 0.1; done')
+    await host.ok(
+      'run',
+      '-d',
+      '--name',
+      'box',
+      'busybox',
+      'sh',
+      '-c',
+      'echo started; trap "echo bye; exit 0" TERM; while :; do sleep 0.1; done',
+    )
   })
 
   it('exec gives output and exit codes, with and without a terminal', async () => {
     expect(await host.ok('exec', 'box', 'echo', 'hi')).toBe('hi')
     expect((await host.docker('exec', 'box', 'sh', '-c', 'exit 9')).code).toBe(9)
     expect((await host.docker('exec', 'box', 'nosuch')).code).toBe(127)
-    expect(await host.ok('exec', '-e', 'B=2', '-w', '/tmp', 'box', 'sh', '-c', 'echo $B; pwd')).toBe('2\n/tmp')
+    expect(await host.ok('exec', '-e', 'B=2', '-w', '/tmp', 'box', 'sh', '-c', 'echo $B; pwd')).toBe(
+      '2\n/tmp',
+    )
     const { screen, code } = await onTerminal('docker exec -it box sh', 'tty; exit 4\n')
     expect(screen).toContain('/dev/pts/')
     expect(code).toBe(4)
@@ -103,8 +135,12 @@ describe('a running container', () => {
   })
 
   it('inspect, ps and top describe it', async () => {
-    expect(await host.ok('inspect', '-f', '{{.State.Status}} {{.State.Running}} {{.Config.Image}}', 'box')).toBe('running true busybox')
-    expect(await host.ok('ps', '--format', '{{.Names}} {{.Image}} {{.Command}} {{.Status}}')).toMatch(/^box busybox "sh -c 'echo started;…" Up /)
+    expect(
+      await host.ok('inspect', '-f', '{{.State.Status}} {{.State.Running}} {{.Config.Image}}', 'box'),
+    ).toBe('running true busybox')
+    expect(await host.ok('ps', '--format', '{{.Names}} {{.Image}} {{.Command}} {{.Status}}')).toMatch(
+      /^box busybox "sh -c 'echo started;…" Up /,
+    )
     expect(await host.ok('top', 'box')).toMatch(/^UID\s+PID\s+PPID\s+C\s+STIME\s+TTY\s+TIME\s+CMD\n/)
   })
 
@@ -132,7 +168,16 @@ describe('a running container', () => {
   })
 
   it('logs -f follows until the end', async () => {
-    await host.ok('run', '-d', '--name', 'talker', 'busybox', 'sh', '-c', 'for i in 1 2 3; do echo $i; sleep 0.3; done')
+    await host.ok(
+      'run',
+      '-d',
+      '--name',
+      'talker',
+      'busybox',
+      'sh',
+      '-c',
+      'for i in 1 2 3; do echo $i; sleep 0.3; done',
+    )
     expect(await host.ok('logs', '-f', 'talker')).toBe('1\n2\n3')
     expect(await host.ok('logs', '-t', '--tail', '1', 'talker')).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z 3$/)
     await host.ok('rm', 'talker')
@@ -140,7 +185,9 @@ describe('a running container', () => {
 
   it('rm needs -f while it runs', async () => {
     await host.ok('run', '-d', '--name', 'busy', 'busybox', 'sleep', '100')
-    expect((await host.docker('rm', 'busy')).stderr).toContain('container is running: stop the container before removing or force remove')
+    expect((await host.docker('rm', 'busy')).stderr).toContain(
+      'container is running: stop the container before removing or force remove',
+    )
     expect(await host.ok('rm', '-f', 'busy')).toBe('busy')
   })
 })
@@ -170,21 +217,33 @@ describe('images', () => {
   it('does not remove an image that a container uses', async () => {
     await host.ok('create', '--name', 'user', 'busybox', 'true')
     const { stderr } = await host.docker('rmi', 'busybox')
-    expect(stderr).toMatch(/conflict: unable to remove repository reference "busybox" \(must force\) - container [0-9a-f]{12} is using its referenced image/)
+    expect(stderr).toMatch(
+      /conflict: unable to remove repository reference "busybox" \(must force\) - container [0-9a-f]{12} is using its referenced image/,
+    )
     await host.ok('rm', 'user')
   })
 })
 
 describe('the engine tells', () => {
   it('version and info', async () => {
-    expect(await host.ok('version', '--format', '{{.Server.APIVersion}} {{.Server.Platform.Name}}')).toMatch(/^1\.51 Linkspan/)
+    expect(await host.ok('version', '--format', '{{.Server.APIVersion}} {{.Server.Platform.Name}}')).toMatch(
+      /^1\.51 Linkspan/,
+    )
     expect(await host.ok('info')).toMatch(/Containers: 0\n/)
   })
 
   it('events in docker’s order', async () => {
     const since = await host.shell('date +%s')
     await host.ok('run', '--rm', '--name', 'evented', 'busybox', 'true')
-    const text = await host.ok('events', '--since', since.stdout.trim(), '--until', '0s', '--format', '{{.Type}} {{.Action}}')
+    const text = await host.ok(
+      'events',
+      '--since',
+      since.stdout.trim(),
+      '--until',
+      '0s',
+      '--format',
+      '{{.Type}} {{.Action}}',
+    )
     expect(text.split('\n')).toEqual([
       'container create',
       'container attach',

@@ -10,7 +10,19 @@ beforeAll(async () => {
   host = await TestHost.open()
   await host.ok('network', 'create', 'shop')
   await host.ok('run', '-d', '--name', 'api', '--network', 'shop', 'busybox', 'sleep', '3600')
-  await host.ok('run', '-d', '--name', 'db', '--network', 'shop', '--network-alias', 'store', 'busybox', 'sleep', '3600')
+  await host.ok(
+    'run',
+    '-d',
+    '--name',
+    'db',
+    '--network',
+    'shop',
+    '--network-alias',
+    'store',
+    'busybox',
+    'sleep',
+    '3600',
+  )
   const serve = 'mkdir -p /www && echo alive > /www/index.html && exec httpd -f -p 80 -h /www'
   await host.ok('run', '-d', '--name', 'web', '-p', '8080:80', 'busybox', 'sh', '-c', serve)
 })
@@ -20,16 +32,27 @@ afterAll(async () => {
 
 /** What a client sees of the running containers. */
 async function picture(): Promise<string> {
-  const containers = await host.ok('inspect', '-f', '{{.Name}} {{.State.Pid}} {{json .NetworkSettings}}', 'api', 'db', 'web')
+  const containers = await host.ok(
+    'inspect',
+    '-f',
+    '{{.Name}} {{.State.Pid}} {{json .NetworkSettings}}',
+    'api',
+    'db',
+    'web',
+  )
   const networks = await host.ok('network', 'inspect', 'bridge', 'shop')
   return `${containers}\n${networks}`
 }
 
 async function everythingWorks(): Promise<void> {
-  expect(await host.ok('exec', 'api', 'ping', '-c', '1', '-W', '2', 'store')).toContain('PING store (172.18.0.3)')
+  expect(await host.ok('exec', 'api', 'ping', '-c', '1', '-W', '2', 'store')).toContain(
+    'PING store (172.18.0.3)',
+  )
   expect((await host.internet('curl -s -m 3 http://10.10.101.105:8080/')).stdout).toBe('alive\n')
   expect((await host.shell('curl -s -m 3 http://127.0.0.1:8080/')).stdout).toBe('alive\n')
-  expect((await host.docker('run', '--rm', '-p', '8080:80', 'busybox', 'true')).stderr).toContain('port is already allocated')
+  expect((await host.docker('run', '--rm', '-p', '8080:80', 'busybox', 'true')).stderr).toContain(
+    'port is already allocated',
+  )
 }
 
 describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s', signal => {
@@ -50,7 +73,21 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s', signal => {
   })
 
   it('a connection through a published port does not break', async () => {
-    await host.ok('run', '-d', '--name', 'echo', '-p', '9000:9000', 'busybox', 'nc', '-lk', '-p', '9000', '-e', 'cat')
+    await host.ok(
+      'run',
+      '-d',
+      '--name',
+      'echo',
+      '-p',
+      '9000:9000',
+      'busybox',
+      'nc',
+      '-lk',
+      '-p',
+      '9000',
+      '-e',
+      'cat',
+    )
     const talk = host.internet(
       '(for i in 1 2 3 4 5 6 7 8 9 10; do echo line $i; sleep 0.3; done) | timeout 10 nc -q 1 10.10.101.105 9000 || true',
     )
@@ -66,14 +103,18 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s', signal => {
     await host.shell('sleep 1.5')
     await host.start()
     expect(await host.ok('wait', 'short')).toBe('5')
-    expect(await host.ok('inspect', '-f', '{{.State.Status}} {{.NetworkSettings.IPAddress}}', 'short')).toBe('exited ')
+    expect(await host.ok('inspect', '-f', '{{.State.Status}} {{.NetworkSettings.IPAddress}}', 'short')).toBe(
+      'exited ',
+    )
     await host.ok('rm', 'short')
     expect(await host.settlesTo(dumped)).toBe(dumped)
   })
 
   it('what a foreign hand destroyed meanwhile is mended', async () => {
     await host.stop(signal)
-    await host.shell('nft flush ruleset; ip addr del 172.18.0.1/16 dev $(ip -o link | grep -o "br-[0-9a-f]*" | head -1)')
+    await host.shell(
+      'nft flush ruleset; ip addr del 172.18.0.1/16 dev $(ip -o link | grep -o "br-[0-9a-f]*" | head -1)',
+    )
     await host.start()
     expect(await host.settlesTo(dumped)).toBe(dumped)
     await everythingWorks()
@@ -81,7 +122,9 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s', signal => {
 
   it('what nobody wants any more goes', async () => {
     await host.stop(signal)
-    await host.shell('ip link add veth999 alias linkspan:gone type veth peer name veth998; ip link add dummyveth type veth peer name dummypeer')
+    await host.shell(
+      'ip link add veth999 alias linkspan:gone type veth peer name veth998; ip link add dummyveth type veth peer name dummypeer',
+    )
     await host.start()
     await host.settlesTo(dumped)
     const { stdout } = await host.shell('ip -o link')
@@ -95,7 +138,9 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s', signal => {
 it('the engine that is killed in the middle of starts leaves nothing half-made', async () => {
   const before = await host.dump()
   for (let round = 0; round < 5; round++) {
-    const starts = Array.from({ length: 6 }, (_, n) => host.docker('run', '-d', '--name', `burst${n}`, '--network', 'shop', 'busybox', 'sleep', '600'))
+    const starts = Array.from({ length: 6 }, (_, n) =>
+      host.docker('run', '-d', '--name', `burst${n}`, '--network', 'shop', 'busybox', 'sleep', '600'),
+    )
     await host.shell(`sleep 0.${round + 1}`)
     await host.stop('SIGKILL')
     await Promise.all(starts)
@@ -108,7 +153,9 @@ it('the engine that is killed in the middle of starts leaves nothing half-made',
     if (all.length > 0) await host.ok('rm', '-f', ...all)
   }
   expect(await host.settlesTo(before)).toBe(before)
-  expect(readdirSync(join(host.directory, 'run/netns')).filter(name => !name.endsWith('.free')).length).toBeGreaterThan(0)
+  expect(
+    readdirSync(join(host.directory, 'run/netns')).filter(name => !name.endsWith('.free')).length,
+  ).toBeGreaterThan(0)
 })
 
 it('two daemons on one data root: the second is refused', async () => {

@@ -122,6 +122,12 @@ const catalogue = {
     500,
     (container: string, network: string) => `container ${container} is not connected to network ${network}`,
   ],
+  /** As `notConnected`, of a container that does not run; Docker's words differ by an article. */
+  notConfigured: [
+    500,
+    (container: string, network: string) =>
+      `container ${container} is not connected to the network ${network}`,
+  ],
   addressInUse: [403, () => 'Address already in use'],
   addressOutside: [
     400,

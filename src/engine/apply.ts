@@ -110,9 +110,7 @@ export class Applier {
     for (const object of add) if (object.kind === 'bridge') operations.push(...createBridge(object))
     for (const { after } of change) if (after.kind === 'bridge') operations.push(...setBridge(after))
     for (const { before, after } of change) {
-      if (before.kind === 'veth' && after.kind === 'veth') {
-        operations.push({ do: 'links.delete', names: [before.hostName] }, createVeth(after))
-      }
+      if (before.kind === 'veth' && after.kind === 'veth') operations.push(...changeVeth(before, after))
     }
     for (const object of add) if (object.kind === 'veth') operations.push(createVeth(object))
     // With its link the route goes by itself; a route that only moves is replaced in place.
@@ -238,15 +236,24 @@ function loopbackRouting({ name }: BridgeObject): Operation {
 }
 
 function createVeth(object: VethObject): Operation {
-  const { hostName, owner, bridge, netns, name, mac, mtu, addresses, ipv6 } = object
+  const { hostName, owner, bridge, netns, name, mac, mtu, addresses, ipv6, hairpin } = object
   const veth: VethSpec = {
     name: hostName,
     alias: `${aliasPrefix}${owner}`,
     bridge,
+    hairpin,
     ...(mtu === undefined ? {} : { mtu }),
     peer: { netns, name, mac, addresses, ipv6 },
   }
   return { do: 'veth.add', veth }
+}
+
+/** A published port moves without touching the interface; anything else makes a new one. */
+function changeVeth(before: VethObject, after: VethObject): readonly Operation[] {
+  if (JSON.stringify({ ...before, hairpin: after.hairpin }) === JSON.stringify(after)) {
+    return [{ do: 'hairpin.set', link: after.hostName, on: after.hairpin }]
+  }
+  return [{ do: 'links.delete', names: [before.hostName] }, createVeth(after)]
 }
 
 function routeSpec({ netns, family, gateway, link }: RouteObject) {

@@ -277,14 +277,14 @@ export class Containers {
       const sandbox = state.sandboxOf(id)
       if (!isUp(container) || sandbox === undefined) {
         if (membership === undefined) {
-          throw fault('notConnected', id, `the network ${state.findNetwork(term).name}`)
+          throw fault('notConfigured', id, state.findNetwork(term).name)
         }
         await this.#update(id, { memberships: container.memberships.filter(each => each !== membership) })
         return
       }
       const network = state.findNetwork(membership?.networkId ?? term)
       const endpoint = state.endpointsOfSandbox(sandbox.id).find(each => each.networkId === network.id)
-      if (endpoint === undefined) throw fault('notConnected', id, `network ${network.name}`)
+      if (endpoint === undefined) throw fault('notConnected', id, network.name)
       await this.#core.change(() => ({
         ...this.#joining.disconnect(container, sandbox, endpoint),
         containers: {

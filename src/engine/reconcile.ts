@@ -111,7 +111,7 @@ function staleLinks(
       const common = { key: `stale ${name}`, owner, mac: '', addresses: [], ipv6: false }
       return kind === 'bridge'
         ? { ...common, kind: 'bridge', name, adopted: false }
-        : { ...common, kind: 'veth', hostName: name, bridge: '', netns: '', name }
+        : { ...common, kind: 'veth', hostName: name, bridge: '', netns: '', name, hairpin: false }
     })
 }
 

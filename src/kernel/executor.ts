@@ -34,7 +34,7 @@ import { listAddresses } from './rtnetlink/address.ts'
 import { createBridge, setBridge } from './rtnetlink/bridge.ts'
 import { deleteLinks, listLinks } from './rtnetlink/link.ts'
 import { deleteRoute, listRoutes, setRoute, type UndoRoute } from './rtnetlink/route.ts'
-import { configurePeer, createVeth, labelVeth, preparePeer } from './rtnetlink/veth.ts'
+import { configurePeer, createVeth, labelVeth, preparePeer, setHairpin } from './rtnetlink/veth.ts'
 import { openInternetSocket } from './socket.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
 
@@ -91,6 +91,11 @@ export class Executor {
       }
       case 'veth.add':
         return this.#addVeth(operation.veth)
+      case 'hairpin.set': {
+        const { link, on } = operation
+        setHairpin(this.#route, link, on)
+        return { result: null, undo: () => setHairpin(this.#route, link, !on) }
+      }
       case 'links.delete':
         deleteLinks(this.#route, operation.names)
         return { result: null }

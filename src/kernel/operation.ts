@@ -79,6 +79,8 @@ export type Operation =
   /** Brings an existing bridge to the spec: MAC, MTU, missing addresses; addresses of ours that are not named go. */
   | { readonly do: 'bridge.set'; readonly bridge: BridgeSpec }
   | { readonly do: 'veth.add'; readonly veth: VethSpec }
+  /** Whether a bridge port sends a frame back out of the port it came in by. */
+  | { readonly do: 'hairpin.set'; readonly link: string; readonly on: boolean }
   /** Undo: none (deletions come last in a batch). Absent links are not an error. */
   | { readonly do: 'links.delete'; readonly names: readonly string[] }
   | { readonly do: 'route.set'; readonly route: RouteSpec }

@@ -42,6 +42,12 @@ export interface VethObject extends Described {
   readonly mtu?: number
   readonly addresses: readonly string[]
   readonly ipv6: boolean
+  /**
+   * It carries published ports. Where the host runs bridged frames through its packet filter (br_netfilter), a
+   * container that asks its own published port is translated on the bridge, and the frame has to leave by the port it
+   * came in by.
+   */
+  readonly hairpin: boolean
 }
 
 export interface RouteObject extends Described {
@@ -200,7 +206,8 @@ export function sandboxBlueprint(
   if (netns !== undefined) {
     objects.push({ kind: 'netns', key: `netns ${netns}`, owner: sandbox.id, name: netns })
     for (const { endpoint, network } of joined) {
-      const veth = vethObject(endpoint, network, netns)
+      const publishes = sandbox.ports.some(port => port.endpointId === endpoint.id)
+      const veth = vethObject(endpoint, network, netns, publishes)
       if (veth !== undefined) objects.push(veth)
     }
     for (const family of [4, 6] as const) {
@@ -218,7 +225,12 @@ interface Joined {
   readonly network: Network
 }
 
-function vethObject(endpoint: Endpoint, network: Network, netns: string): VethObject | undefined {
+function vethObject(
+  endpoint: Endpoint,
+  network: Network,
+  netns: string,
+  hairpin: boolean,
+): VethObject | undefined {
   if (network.bridge === undefined) return undefined
   const addresses = [endpoint.ipv4, endpoint.ipv6, ...endpoint.linkLocal].filter(a => a !== undefined)
   return {
@@ -233,6 +245,7 @@ function vethObject(endpoint: Endpoint, network: Network, netns: string): VethOb
     ...(network.bridge.mtu === undefined ? {} : { mtu: network.bridge.mtu }),
     addresses,
     ipv6: network.enableIPv6,
+    hairpin,
   }
 }
 

@@ -122,7 +122,11 @@ export class TestHost {
   }
 
   environment(): NodeJS.ProcessEnv {
-    return { ...process.env, DOCKER_HOST: `unix://${this.socket}`, DOCKER_CONFIG: join(this.directory, 'docker') }
+    return {
+      ...process.env,
+      DOCKER_HOST: `unix://${this.socket}`,
+      DOCKER_CONFIG: join(this.directory, 'docker'),
+    }
   }
 
   log(): string {

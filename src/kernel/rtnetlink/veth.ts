@@ -71,15 +71,28 @@ export function createVeth(socket: NetlinkSocket, spec: VethSpec, peerNamespace:
 export function labelVeth(socket: NetlinkSocket, spec: VethSpec, hostIndex: number): void {
   const writer = new MessageWriter(256).message(RTM_NEWLINK, 0, message => {
     message.raw(linkHeader(hostIndex)).text(IFLA_IFALIAS, spec.alias)
-    if (spec.hairpin === true) {
-      message.nested(IFLA_LINKINFO, info =>
-        info
-          .text(IFLA_INFO_SLAVE_KIND, 'bridge')
-          .nested(IFLA_INFO_SLAVE_DATA, data => data.u8(IFLA_BRPORT_MODE, 1)),
-      )
-    }
+    if (spec.hairpin === true) portMode(message, true)
   })
   socket.transact(`label veth ${spec.name}`, writer)
+}
+
+/** Switches hairpin mode of a bridge port. */
+export function setHairpin(socket: NetlinkSocket, name: string, on: boolean): void {
+  const doing = `switch hairpin mode of ${name} ${on ? 'on' : 'off'}`
+  const link = findLink(socket, name)
+  if (link === undefined) throw new KernelError({ code: 'ENODEV', syscall: 'RTM_GETLINK', doing, detail: '' })
+  const writer = new MessageWriter(128).message(RTM_NEWLINK, 0, message => {
+    portMode(message.raw(linkHeader(link.index)), on)
+  })
+  socket.transact(doing, writer)
+}
+
+function portMode(message: MessageWriter, hairpin: boolean): void {
+  message.nested(IFLA_LINKINFO, info =>
+    info
+      .text(IFLA_INFO_SLAVE_KIND, 'bridge')
+      .nested(IFLA_INFO_SLAVE_DATA, data => data.u8(IFLA_BRPORT_MODE, hairpin ? 1 : 0)),
+  )
 }
 
 /** Sysctls of the far end, to be written inside its namespace before it comes up. */
