@@ -41,6 +41,7 @@ const prototypes = {
   ioctl: 'int ioctl(int, unsigned long, void *)',
   prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
   waitpid: 'int waitpid(int, void *, int)',
+  fcntl: 'int fcntl(int, int, int)',
   setns: 'int setns(int, int)',
   unshare: 'int unshare(int)',
   mount: 'int mount(const char *, const char *, const char *, unsigned long, const char *)',
@@ -50,7 +51,11 @@ const prototypes = {
 export type LibcFunction = keyof typeof prototypes
 
 type Argument = number | string | Uint8Array | null
-type NativeFunction = (...args: readonly Argument[]) => number
+interface NativeFunction {
+  (...args: readonly Argument[]): number
+  /** Runs on a thread of libuv's pool; the last argument is the callback. */
+  async(...args: readonly (Argument | ((error: Error | null, result: number) => void))[]): void
+}
 
 const functions = new Map<LibcFunction, NativeFunction>()
 
@@ -67,6 +72,19 @@ function native(name: LibcFunction): NativeFunction {
 export function attempt(name: LibcFunction, ...args: readonly Argument[]): number {
   const result = native(name)(...args)
   return result === -1 ? -koffi().errno() : result
+}
+
+/**
+ * Calls libc on a thread of libuv's pool, for the few calls in which the kernel takes its time. Only calls on
+ * descriptors: the thread has the namespace the process started in. The errno of another thread is out of reach.
+ */
+export async function callBehind(name: LibcFunction, ...args: readonly Argument[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    native(name).async(...args, (error, result) => {
+      if (error === null || error === undefined) resolve(result)
+      else reject(error)
+    })
+  })
 }
 
 /** Calls libc and throws a `KernelError` that says `doing` if it fails. */

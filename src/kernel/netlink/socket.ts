@@ -12,7 +12,7 @@
 import { close, closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { KernelError } from '../error.ts'
-import { attempt, call, failure } from '../ffi.ts'
+import { attempt, call, callBehind, failure } from '../ffi.ts'
 import { readAcknowledgement } from './ack.ts'
 import {
   MessageWriter,
@@ -48,11 +48,12 @@ const DUMP_ATTEMPTS = 20
 
 /** The kernel fills a datagram of a dump up to the size of the reader's buffer, at most this. */
 const DATAGRAM_BYTES = 32 * 1024
+/** One for all sockets of this thread: what is received is copied out at once. */
+const buffer = Buffer.alloc(DATAGRAM_BYTES)
 
 export class NetlinkSocket {
   readonly descriptor: number
   #sequence = 1
-  #buffer = Buffer.alloc(DATAGRAM_BYTES)
   #closed = false
 
   /** Opens a socket in the namespace the thread is in. `groups` is a bit mask of multicast groups to join. */
@@ -94,17 +95,39 @@ export class NetlinkSocket {
    * acknowledged by itself: without an error, no answer to it means success.
    */
   exchange(doing: string, writer: MessageWriter): Exchange {
+    const { first, datagram } = this.#number(writer)
+    call(doing, 'send', this.descriptor, datagram, datagram.length, 0)
+    return this.#collect(doing, first, writer.count)
+  }
+
+  /**
+   * Like `exchange`, but the kernel does its work on another thread: for deletions, most of which is waiting for RCU
+   * without holding a lock. Nothing else may use this socket meanwhile.
+   */
+  async exchangeBehind(doing: string, writer: MessageWriter): Promise<Exchange> {
+    const { first, datagram } = this.#number(writer)
+    if ((await callBehind('send', this.descriptor, datagram, datagram.length, 0)) < 0) {
+      throw failure(doing, 'send', constants.errno.EIO)
+    }
+    return this.#collect(doing, first, writer.count)
+  }
+
+  #number(writer: MessageWriter): { first: number; datagram: Buffer } {
     const first = this.#sequence
     this.#sequence += writer.count
-    const datagram = writer.finish(first)
-    call(doing, 'send', this.descriptor, datagram, datagram.length, 0)
+    return { first, datagram: writer.finish(first) }
+  }
+
+  /** Reads the answers to the `count` messages numbered from `first`. */
+  #collect(doing: string, first: number, count: number): Exchange {
     const replies: Reply[] = []
     const errors: { position: number; error: KernelError }[] = []
-    for (let messages = this.#receive(doing); messages !== undefined; messages = this.#receive(doing)) {
+    for (let messages = this.receive(doing); messages !== undefined; messages = this.receive(doing)) {
       for (const message of messages) {
         const position = message.sequence - first
-        // Left-overs of a request that was given up half-way are not ours.
-        if (position < 0 || position >= writer.count || message.type === NLMSG_NOOP) continue
+        // Left-overs of a request that was given up half-way are not ours. nf_tables echoes elements with number 0.
+        const ours = message.sequence === 0 || (position >= 0 && position < count)
+        if (!ours || message.type === NLMSG_NOOP) continue
         const acknowledgement = readAcknowledgement(message)
         if (acknowledgement === undefined) {
           replies.push({ position, message })
@@ -144,7 +167,7 @@ export class NetlinkSocket {
     const messages: Message[] = []
     let interrupted = false
     for (;;) {
-      const received = this.#receive(doing)
+      const received = this.receive(doing)
       if (received === undefined) throw failure(doing, 'recv', EAGAIN, 'the dump has no end')
       for (const message of received) {
         if (message.sequence !== sequence || message.type === NLMSG_NOOP) continue
@@ -163,18 +186,12 @@ export class NetlinkSocket {
   }
 
   /** The messages of one datagram, in memory of their own; undefined if none is waiting. */
-  #receive(doing: string): readonly Message[] | undefined {
-    const length = attempt(
-      'recv',
-      this.descriptor,
-      this.#buffer,
-      this.#buffer.length,
-      MSG_DONTWAIT | MSG_TRUNC,
-    )
+  receive(doing: string): readonly Message[] | undefined {
+    const length = attempt('recv', this.descriptor, buffer, DATAGRAM_BYTES, MSG_DONTWAIT | MSG_TRUNC)
     if (length === -EAGAIN) return undefined
     if (length < 0) throw failure(doing, 'recv', -length)
-    if (length > this.#buffer.length) throw failure(doing, 'recv', EMSGSIZE, `a datagram of ${length} bytes`)
-    return readMessages(Buffer.from(this.#buffer.subarray(0, length)))
+    if (length > DATAGRAM_BYTES) throw failure(doing, 'recv', EMSGSIZE, `a datagram of ${length} bytes`)
+    return readMessages(Buffer.from(buffer.subarray(0, length)))
   }
 
   close(): void {
@@ -191,7 +208,7 @@ export class NetlinkSocket {
   }
 }
 
-/** A data message and the position of the message it answers. */
+/** A data message and the position of the message it answers; negative for echoes without a number. */
 export interface Reply {
   readonly position: number
   readonly message: Message

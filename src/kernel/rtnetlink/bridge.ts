@@ -76,6 +76,7 @@ interface BridgeState {
   readonly name: string
   readonly mac: string
   readonly mtu?: number
+  /** '' = as it is. */
   readonly alias: string
   readonly ipv6: boolean
   readonly up: boolean
@@ -138,7 +139,7 @@ function applyBridge(
   const sameMac = formatMac(parseMac(after.mac)) === before.mac
   changeLink(writer, before.index, {
     up: after.up,
-    alias: after.alias,
+    ...(after.alias === '' || after.alias === before.alias ? {} : { alias: after.alias }),
     ...(sameMac ? {} : { mac: after.mac }),
     ...(after.mtu === undefined || after.mtu === before.mtu ? {} : { mtu: after.mtu }),
   })

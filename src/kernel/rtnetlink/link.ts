@@ -9,12 +9,14 @@
 import { randomInt } from 'node:crypto'
 import { checkInterfaceName, formatMac, parseMac } from '../address.ts'
 import { malformed } from '../error.ts'
+import { attempt, failure } from '../ffi.ts'
 import { attributesAfter, MessageWriter, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL } from '../netlink/message.ts'
 import type { Message } from '../netlink/message.ts'
-import type { NetlinkSocket } from '../netlink/socket.ts'
+import type { Exchange, NetlinkSocket } from '../netlink/socket.ts'
 import {
   IFF_UP,
   IFLA_ADDRESS,
+  IFLA_EXT_MASK,
   IFLA_GROUP,
   IFLA_IFALIAS,
   IFLA_IFNAME,
@@ -23,12 +25,14 @@ import {
   IFLA_LINKINFO,
   IFLA_MASTER,
   IFLA_MTU,
+  RTEXT_FILTER_SKIP_STATS,
   RTM_DELLINK,
   RTM_GETLINK,
   RTM_NEWLINK,
 } from './uapi.ts'
 
 const HEADER = 16
+const SIOCGIFINDEX = 0x8933
 
 export interface Link {
   readonly index: number
@@ -109,10 +113,26 @@ export function createLink(
   return parseLink(echo.message)
 }
 
+/**
+ * The index of a link by its name, in the socket's namespace; ENODEV if there is none. By ioctl(2), which answers in a
+ * microsecond; RTM_GETLINK takes 70, because it tells everything else as well.
+ */
+export function linkIndex(socket: NetlinkSocket, doing: string, name: string): number {
+  // struct ifreq: the name in 16 bytes, then a union that begins with the index.
+  const request = Buffer.alloc(40)
+  request.write(checkInterfaceName(name))
+  const result = attempt('ioctl', socket.descriptor, SIOCGIFINDEX, request)
+  if (result < 0) throw failure(doing, 'SIOCGIFINDEX', -result, `no link ${name}`)
+  return request.readInt32LE(16)
+}
+
 /** The link of that name, undefined if there is none. */
 export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
   const writer = new MessageWriter(128).message(RTM_GETLINK, 0, message =>
-    message.raw(linkHeader(0)).text(IFLA_IFNAME, checkInterfaceName(name)),
+    message
+      .raw(linkHeader(0))
+      .text(IFLA_IFNAME, checkInterfaceName(name))
+      .u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS),
   )
   const { replies, errors } = socket.exchange(`look for link ${name}`, writer)
   const first = errors[0]
@@ -126,7 +146,9 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
 
 export function listLinks(socket: NetlinkSocket): readonly Link[] {
   return socket
-    .dump('list links', RTM_GETLINK, message => message.raw(linkHeader(0)))
+    .dump('list links', RTM_GETLINK, message =>
+      message.raw(linkHeader(0)).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS),
+    )
     .filter(message => message.type === RTM_NEWLINK)
     .map(parseLink)
 }
@@ -134,24 +156,34 @@ export function listLinks(socket: NetlinkSocket): readonly Link[] {
 /** Deletes links by name; those that are not there are no error. */
 export function deleteLinks(socket: NetlinkSocket, names: readonly string[]): void {
   if (names.length === 0) return
-  const doing = `delete ${names.length === 1 ? `link ${names[0]}` : `${names.length} links`}`
-  const [only] = names
+  checkDeletion(socket.exchange(describeDeletion(names), deletion(names)))
+}
+
+/** The same on another thread; the socket must not be used until it is done. */
+export async function deleteLinksBehind(socket: NetlinkSocket, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return
+  checkDeletion(await socket.exchangeBehind(describeDeletion(names), deletion(names)))
+}
+
+const describeDeletion = (names: readonly string[]) =>
+  `delete ${names.length === 1 ? `link ${names.join()}` : `${names.length} links`}`
+
+function checkDeletion({ errors }: Exchange): void {
+  for (const { error } of errors) if (error.code !== 'ENODEV') throw error
+}
+
+function deletion(names: readonly string[]): MessageWriter {
   const writer = new MessageWriter()
+  const named = (message: MessageWriter, name: string) =>
+    message.raw(linkHeader(0)).text(IFLA_IFNAME, checkInterfaceName(name))
+  const [only] = names
   if (names.length === 1 && only !== undefined) {
-    writer.message(RTM_DELLINK, 0, message =>
-      message.raw(linkHeader(0)).text(IFLA_IFNAME, checkInterfaceName(only)),
-    )
-  } else {
-    // A number nobody else uses: links of a foreign group of the same number would be deleted with ours.
-    const group = randomInt(0x4000_0000, 0x7fff_ffff)
-    for (const name of names) {
-      writer.message(RTM_NEWLINK, 0, message =>
-        message.raw(linkHeader(0)).text(IFLA_IFNAME, checkInterfaceName(name)).u32(IFLA_GROUP, group),
-      )
-    }
-    writer.message(RTM_DELLINK, 0, message => message.raw(linkHeader(0)).u32(IFLA_GROUP, group))
+    return writer.message(RTM_DELLINK, 0, message => named(message, only))
   }
-  for (const { error } of socket.exchange(doing, writer).errors) {
-    if (error.code !== 'ENODEV') throw error
+  // A number nobody else uses: links of a foreign group of the same number would be deleted with ours.
+  const group = randomInt(0x4000_0000, 0x7fff_ffff)
+  for (const name of names) {
+    writer.message(RTM_NEWLINK, 0, message => named(message, name).u32(IFLA_GROUP, group))
   }
+  return writer.message(RTM_DELLINK, 0, message => message.raw(linkHeader(0)).u32(IFLA_GROUP, group))
 }

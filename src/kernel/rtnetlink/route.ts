@@ -12,7 +12,7 @@ import {
 } from '../netlink/message.ts'
 import type { NetlinkSocket } from '../netlink/socket.ts'
 import type { RouteSpec } from '../operation.ts'
-import { findLink } from './link.ts'
+import { linkIndex } from './link.ts'
 import {
   AF_INET,
   AF_INET6,
@@ -88,16 +88,21 @@ const describe = ({ destination, gateway, link }: RouteSpec) =>
   `${destination}${gateway === undefined ? '' : ` via ${gateway}`} dev ${link}`
 
 function resolve(socket: NetlinkSocket, spec: RouteSpec, doing: string): Route {
-  const link = findLink(socket, spec.link)
-  if (link === undefined) {
-    throw new KernelError({ code: 'ENODEV', syscall: 'RTM_GETLINK', doing, detail: `no link ${spec.link}` })
-  }
   const prefix = spec.destination === 'default' ? undefined : parseCidr(spec.destination)
   return {
     family: spec.family,
     destination: destinationText(prefix?.address, prefix?.length ?? 0),
     gateway: spec.gateway === undefined ? undefined : formatAddress(parseAddress(spec.gateway)),
-    index: link.index,
+    index: linkIndex(socket, doing, spec.link),
+  }
+}
+
+function resolveIfThere(socket: NetlinkSocket, spec: RouteSpec, doing: string): Route | undefined {
+  try {
+    return resolve(socket, spec, doing)
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'ENODEV') return undefined
+    throw error
   }
 }
 
@@ -127,9 +132,9 @@ export function setRoute(socket: NetlinkSocket, spec: RouteSpec): UndoRoute {
 /** Deletes the route; one that is not there is no error. */
 export function deleteRoute(socket: NetlinkSocket, spec: RouteSpec): UndoRoute {
   const doing = `delete route ${describe(spec)}`
+  const wanted = resolveIfThere(socket, spec, doing)
   // Routes vanish with their link.
-  if (findLink(socket, spec.link) === undefined) return () => undefined
-  const wanted = resolve(socket, spec, doing)
+  if (wanted === undefined) return () => undefined
   const found = findRoute(socket, route => {
     const { family, destination, index, gateway } = route
     if (family !== wanted.family || destination !== wanted.destination || index !== wanted.index) return false

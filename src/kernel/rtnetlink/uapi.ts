@@ -29,6 +29,8 @@ export const IFLA_LINKINFO = 18
 export const IFLA_IFALIAS = 20
 export const IFLA_GROUP = 27
 export const IFLA_NET_NS_FD = 28
+export const IFLA_EXT_MASK = 29
+export const RTEXT_FILTER_SKIP_STATS = 8
 
 export const IFLA_INFO_KIND = 1
 export const IFLA_INFO_DATA = 2

@@ -12,7 +12,7 @@ import type { NetlinkSocket } from '../netlink/socket.ts'
 import type { VethSpec } from '../operation.ts'
 import { writeSysctl } from '../sysctl.ts'
 import { addAddress } from './address.ts'
-import { changeLink, createLink, findLink, linkHeader } from './link.ts'
+import { changeLink, createLink, linkHeader, linkIndex } from './link.ts'
 import {
   IFF_UP,
   IFLA_ADDRESS,
@@ -39,17 +39,9 @@ export interface VethIndexes {
 /** Makes the pair. `peerNamespace` is an open descriptor of the namespace the far end belongs into. */
 export function createVeth(socket: NetlinkSocket, spec: VethSpec, peerNamespace: number): VethIndexes {
   const doing = `create veth ${spec.name} (${spec.peer.name} in ${spec.peer.netns}) on ${spec.bridge}`
-  const master = findLink(socket, spec.bridge)
-  if (master === undefined) {
-    throw new KernelError({
-      code: 'ENODEV',
-      syscall: 'RTM_GETLINK',
-      doing,
-      detail: `no bridge ${spec.bridge}`,
-    })
-  }
+  const master = linkIndex(socket, doing, spec.bridge)
   const { index, peer } = createLink(socket, doing, IFF_UP, message => {
-    message.text(IFLA_IFNAME, checkInterfaceName(spec.name)).u32(IFLA_MASTER, master.index)
+    message.text(IFLA_IFNAME, checkInterfaceName(spec.name)).u32(IFLA_MASTER, master)
     if (spec.mtu !== undefined) message.u32(IFLA_MTU, spec.mtu)
     message.nested(IFLA_LINKINFO, info => {
       info.text(IFLA_INFO_KIND, 'veth').nested(IFLA_INFO_DATA, data =>
