@@ -67,7 +67,9 @@ export class Executor {
     for (const [position, operation] of operations.entries()) {
       try {
         this.#options.failAt?.(position, operation)
-        const { result, undo } = this.#execute(operation)
+        // Nothing comes after the last one that could fail and make it undone.
+        const last = position === operations.length - 1
+        const { result, undo } = this.#execute(operation, last)
         results.push(result)
         if (undo !== undefined) undos.push(undo)
       } catch (error) {
@@ -78,7 +80,7 @@ export class Executor {
     return results
   }
 
-  #execute(operation: Operation): Done {
+  #execute(operation: Operation, last: boolean): Done {
     switch (operation.do) {
       case 'bridge.add': {
         const { name } = operation.bridge
@@ -107,7 +109,7 @@ export class Executor {
         return this.#setSysctl(operation.netns, operation.key, operation.value)
       case 'nft.elements': {
         const nftables = this.#openNftables()
-        const { added, deleted } = nftables.change(operation.add, operation.delete)
+        const { added, deleted } = nftables.change(operation.add, operation.delete, !last)
         return { result: null, undo: () => void nftables.change(deleted, added) }
       }
       case 'nft.load':

@@ -116,7 +116,7 @@ function groupBySet(elements: readonly NftElement[]): readonly (readonly NftElem
 /** What a change of elements really changed: what was there already, or not there, is left out. */
 export interface ElementChange {
   readonly added: readonly NftElement[]
-  /** With the values they had. */
+  /** With the values they had, if those were asked for. */
   readonly deleted: readonly NftElement[]
 }
 
@@ -140,16 +140,17 @@ export class Nftables {
    * there to be deleted and what is there already are left out; a key that is there with another value is EBUSY.
    *
    * The usual case is exactly one datagram: the kernel refuses it as a whole if one element is not as expected, and
-   * only then the sets are looked at.
+   * only then the sets are looked at. With `values` the answer has what the deleted elements of maps were mapped to,
+   * which is what undoing needs.
    */
-  change(add: readonly NftElement[], remove: readonly NftElement[]): ElementChange {
+  change(add: readonly NftElement[], remove: readonly NftElement[], values = true): ElementChange {
     let added = add
     let deleted = remove
     for (let attempts = 0; ; attempts++) {
       if (added.length === 0 && deleted.length === 0) return { added, deleted }
-      const { error, values } = this.#changeOnce(added, deleted)
+      const { error, echoed } = this.#changeOnce(added, deleted, values ? NLM_F_ECHO : 0)
       if (error === undefined) {
-        return { added, deleted: deleted.map(element => withValue(element, values)) }
+        return { added, deleted: deleted.map(element => withValue(element, echoed)) }
       }
       if ((error.code !== 'EEXIST' && error.code !== 'ENOENT') || attempts === ATTEMPTS) throw error
       const before = added.length + deleted.length
@@ -168,17 +169,18 @@ export class Nftables {
     }
   }
 
-  /** Sends it once; `values` are those of the deleted elements, by key, as the kernel echoed them. */
+  /** Sends it once; `echoed` are the values of the deleted elements, by key, as the kernel echoed them. */
   #changeOnce(
     added: readonly NftElement[],
     deleted: readonly NftElement[],
-  ): { error: KernelError | undefined; values: Values } {
+    echo: number,
+  ): { error: KernelError | undefined; echoed: Values } {
     const batch = new Batch(NFPROTO_INET)
-      .elements(NFT_MSG_DELSETELEM, NLM_F_ECHO, deleted)
+      .elements(NFT_MSG_DELSETELEM, echo, deleted)
       .elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, added)
     const sets = [...new Set([...added, ...deleted].map(element => element.set))].join(', ')
     const { replies, errors } = this.#socket.exchange(`change elements of ${sets}`, batch.end())
-    const values = new Map<string, NonNullable<NftElement['data']>>()
+    const echoed = new Map<string, NonNullable<NftElement['data']>>()
     for (const { message } of replies) {
       if (message.type !== nftMessage(NFT_MSG_DELSETELEM)) continue
       const attributes = attributesAfter(message.payload, GENERIC_HEADER)
@@ -187,10 +189,10 @@ export class Nftables {
       const entries = attributes.list(NFTA_SET_ELEM_LIST_ELEMENTS)
       for (const entry of entries.map(readEntry)) {
         if (entry?.data === undefined) continue
-        values.set(valueKey(table, set, entry.key), Buffer.isBuffer(entry.data) ? [entry.data] : entry.data)
+        echoed.set(valueKey(table, set, entry.key), Buffer.isBuffer(entry.data) ? [entry.data] : entry.data)
       }
     }
-    return { error: errors[0]?.error, values }
+    return { error: errors[0]?.error, echoed }
   }
 
   /** Those of the elements that are in their sets, by key. */
