@@ -182,7 +182,7 @@ class ConmonRuntime implements Runtime {
       {
         run: spec,
         rootfs,
-        files: this.#paths.files(spec.id),
+        files: this.#paths.files(spec.filesOf ?? spec.id),
         user,
         mounts,
         devices,

@@ -112,6 +112,8 @@ export interface RunSpec {
   readonly imageId: string
   /** Path of the network namespace to run in; absent = the host's. */
   readonly netnsPath?: string
+  /** Container whose hosts, resolv.conf and hostname are shown instead of its own: they share a namespace. */
+  readonly filesOf?: Id
   /** Hostname inside; absent = the host's UTS namespace is kept (network mode host). */
   readonly hostname?: string
   /** Environment in its final order (PATH, HOSTNAME, links, user's). */

@@ -346,7 +346,7 @@ export class Containers {
       namespace = await this.#namespaceFor(container)
       await this.#joinNetworks(container, namespace)
       const joined = this.#current(id)
-      await this.#files.write(joined)
+      if (networkModeOf(joined).kind !== 'container') await this.#files.write(joined)
       const spec = this.runSpec(joined, namespace.path)
       this.#openStreams(id)
       const process = await this.#core.runtime.create(spec)
@@ -398,6 +398,13 @@ export class Containers {
     return `/proc/${target.state.process?.pid ?? 0}/ns/net`
   }
 
+  /** The container whose files everybody in that namespace sees. */
+  #filesOwner(term: string): Id {
+    const target = this.#core.state.findContainer(term)
+    const mode = networkModeOf(target)
+    return mode.kind === 'container' ? this.#filesOwner(mode.container) : target.id
+  }
+
   async #joinNetworks(container: Container, namespace: Namespace): Promise<void> {
     const mode = networkModeOf(container)
     if (mode.kind === 'container') return
@@ -436,6 +443,7 @@ export class Containers {
       imageId: container.imageId,
       ...(netnsPath === undefined ? {} : { netnsPath }),
       ...(sharesHost ? {} : { hostname: config.Hostname }),
+      ...(mode.kind === 'container' ? { filesOf: this.#filesOwner(mode.container) } : {}),
       env: containerEnvironment(container, linkLines(this.#core.state, container)),
       sysctls: hostConfig.Sysctls ?? {},
     }

@@ -136,7 +136,7 @@ export class TestHost {
   /** Everything about the host that a command could change: links, addresses, tables, mounts, namespaces. */
   async dump(): Promise<string> {
     const { stdout } = await this.shell(
-      `ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//' | sort; ip -o addr | sed 's/^[0-9]*: //' | sort; ip route | sort; nft list ruleset; ss -Hlntu | awk '{print $1, $5}' | sort`,
+      `ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//' | sort; ip -o addr | sed 's/^[0-9]*: //; s/ tentative//' | sort; ip route | sort; nft list ruleset; ss -Hlntu | awk '{print $1, $5}' | sort`,
     )
     const files = readdirSync(join(this.directory, 'run/netns'))
     const free = files.filter(name => name.endsWith('.free')).map(name => name.slice(0, -'.free'.length))
