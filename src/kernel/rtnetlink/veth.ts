@@ -12,7 +12,7 @@ import type { NetlinkSocket } from '../netlink/socket.ts'
 import type { VethSpec } from '../operation.ts'
 import { writeSysctl } from '../sysctl.ts'
 import { addAddress } from './address.ts'
-import { changeLink, createLink, linkHeader, linkIndex } from './link.ts'
+import { changeLink, createLink, findLink, linkHeader, linkIndex } from './link.ts'
 import {
   IFF_UP,
   IFLA_ADDRESS,
