@@ -71,10 +71,9 @@ export function labelVeth(socket: NetlinkSocket, spec: VethSpec, hostIndex: numb
 /** Switches hairpin mode of a bridge port. */
 export function setHairpin(socket: NetlinkSocket, name: string, on: boolean): void {
   const doing = `switch hairpin mode of ${name} ${on ? 'on' : 'off'}`
-  const link = findLink(socket, name)
-  if (link === undefined) throw new KernelError({ code: 'ENODEV', syscall: 'RTM_GETLINK', doing, detail: '' })
+  const index = linkIndex(socket, doing, name)
   const writer = new MessageWriter(128).message(RTM_NEWLINK, 0, message => {
-    portMode(message.raw(linkHeader(link.index)), on)
+    portMode(message.raw(linkHeader(index)), on)
   })
   socket.transact(doing, writer)
 }
