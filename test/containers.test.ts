@@ -92,7 +92,7 @@ describe('run', () => {
       '1000',
       '/tmp',
       '1',
-      'touch: /x: Read-only file system',
+      'touch: /x: Permission denied',
     ])
   })
 
@@ -139,7 +139,7 @@ describe('a running container', () => {
       await host.ok('inspect', '-f', '{{.State.Status}} {{.State.Running}} {{.Config.Image}}', 'box'),
     ).toBe('running true busybox')
     expect(await host.ok('ps', '--format', '{{.Names}} {{.Image}} {{.Command}} {{.Status}}')).toMatch(
-      /^box busybox "sh -c 'echo started;…" Up /,
+      /^box busybox "sh -c 'echo started…" Up /,
     )
     expect(await host.ok('top', 'box')).toMatch(/^UID\s+PID\s+PPID\s+C\s+STIME\s+TTY\s+TIME\s+CMD\n/)
   })

@@ -40,6 +40,8 @@ export class Containers {
   readonly #files: Files
   readonly #streams = new Streams()
   readonly #waiters = new Waiters()
+  /** Ends the runtime's delivery of a container's output. */
+  readonly #subscriptions = new Map<Id, () => void>()
   /** Containers whose policy will start them again: timer and the delay it has. */
   readonly #restarts = new Map<Id, { readonly timer: NodeJS.Timeout; readonly delayMs: number }>()
   /** Delay of the last restart by policy, for the back-off. */
@@ -313,7 +315,10 @@ export class Containers {
       }
       const found = await runtime.adopt(container.id, process, container.config.Tty)
       if ('exitCode' in found) await this.#finish(container, found)
-      else this.#openStreams(container.id)
+      else {
+        this.#subscribe(container.id)
+        this.#openInput(container.id)
+      }
     }
   }
 
@@ -348,8 +353,10 @@ export class Containers {
       const joined = this.#current(id)
       if (networkModeOf(joined).kind !== 'container') await this.#files.write(joined)
       const spec = this.runSpec(joined, namespace.path)
-      this.#openStreams(id)
+      // Listening before the process exists loses nothing of its output; its stdin is there once it does.
+      this.#subscribe(id)
       const process = await this.#core.runtime.create(spec)
+      this.#openInput(id)
       const startedAt = timestamp()
       await this.#core.change(() => ({
         containers: {
@@ -468,21 +475,31 @@ export class Containers {
         ],
       },
     }))
-    this.#streams.end(id)
+    this.#endStreams(id)
     // Who waits for the next exit goes on waiting: there was no run. With AutoRemove the removal ends the wait.
     if (container.hostConfig.AutoRemove) await this.#removeStopped(id)
   }
 
-  #openStreams(id: Id): void {
+  #subscribe(id: Id): void {
+    const unsubscribe = this.#core.runtime.subscribe(id, chunk => {
+      if (chunk === 'end') this.#endStreams(id)
+      else this.#streams.publish(id, chunk)
+    })
+    this.#subscriptions.set(id, unsubscribe)
+  }
+
+  #openInput(id: Id): void {
     const { runtime } = this.#core
     this.#streams.open(id, {
       write: data => runtime.writeStdin(id, data),
       close: () => runtime.closeStdin(id),
     })
-    runtime.subscribe(id, chunk => {
-      if (chunk === 'end') this.#streams.end(id)
-      else this.#streams.publish(id, chunk)
-    })
+  }
+
+  #endStreams(id: Id): void {
+    this.#subscriptions.get(id)?.()
+    this.#subscriptions.delete(id)
+    this.#streams.end(id)
   }
 
   // Ending
@@ -553,7 +570,7 @@ export class Containers {
     this.#emit(ended, 'die', { exitCode: String(exit.exitCode), execDuration: executionSeconds(ended.state) })
     if (sandbox !== undefined) for (const network of networks) this.#emitNetwork('disconnect', network, id)
     const restarting = await this.#scheduleRestart(ended)
-    this.#streams.end(id)
+    this.#endStreams(id)
     this.#waiters.settle(id, 'exit', { exitCode: exit.exitCode, error: '' })
     if (!restarting && container.hostConfig.AutoRemove) await this.#removeStopped(id)
   }
@@ -599,7 +616,7 @@ export class Containers {
     if (container === undefined) return
     await this.#core.runtime.remove(id)
     await this.#core.change(() => ({ containers: { drop: [id] } }))
-    this.#streams.end(id)
+    this.#endStreams(id)
     this.#lastDelay.delete(id)
     this.#emit(container, 'destroy')
     const result = { exitCode: container.state.exitCode, error: '' }
