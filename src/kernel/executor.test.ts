@@ -50,6 +50,7 @@ const connect = (netns: string): readonly Operation[] => [
   { do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' },
   { do: 'bridge.add', bridge },
   { do: 'veth.add', veth: vethTo(netns) },
+  { do: 'hairpin.set', link: 'veth0123456', on: true },
   {
     do: 'route.set',
     route: { netns, destination: 'default', family: 4, gateway: '172.30.0.1', link: 'eth0' },
@@ -96,7 +97,7 @@ describe.skipIf(cannotRun !== '')('executor', () => {
 
   test('connects a container, and everything can be read back', () => {
     const { name, path } = take()
-    const results = executor.run(connect(name).slice(0, 4))
+    const results = executor.run(connect(name).slice(0, 5))
     const links = executor.links()
     const host = links.find(link => link.name === 'veth0123456')
     const inside = executor.links(name).find(link => link.name === 'eth0')
@@ -104,6 +105,7 @@ describe.skipIf(cannotRun !== '')('executor', () => {
       null,
       { index: links.find(link => link.name === 'br-test')?.index },
       { hostIndex: host?.index, peerIndex: inside?.index },
+      null,
       null,
     ])
     expect(host).toMatchObject({ kind: 'veth', alias: 'linkspan:endpoint', up: true, peer: inside?.index })

@@ -95,8 +95,8 @@ export class Executor {
         return this.#addVeth(operation.veth)
       case 'hairpin.set': {
         const { link, on } = operation
-        setHairpin(this.#route, link, on)
-        return { result: null, undo: () => setHairpin(this.#route, link, !on) }
+        const before = setHairpin(this.#route, link, on)
+        return { result: null, undo: () => void setHairpin(this.#route, link, before) }
       }
       case 'links.delete':
         deleteLinks(this.#route, operation.names)

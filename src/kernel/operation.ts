@@ -131,6 +131,8 @@ export interface ObservedLink {
   readonly master: number
   /** ifindex of the other end (veth), 0 = none. */
   readonly peer: number
+  /** Bridge port: frames may leave by the port they came in. */
+  readonly hairpin: boolean
   readonly addresses: readonly Cidr[]
 }
 

@@ -113,6 +113,7 @@ function linkNames(operations: readonly Operation[]): readonly string[] {
   return operations.flatMap(operation => {
     if (operation.do === 'bridge.add' || operation.do === 'bridge.set') return [operation.bridge.name]
     if (operation.do === 'veth.add') return [operation.veth.name, operation.veth.bridge]
+    if (operation.do === 'hairpin.set') return [operation.link]
     return operation.do === 'links.delete' ? operation.names : []
   })
 }

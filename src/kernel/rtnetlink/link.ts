@@ -16,11 +16,14 @@ import type { Exchange, NetlinkSocket } from '../netlink/socket.ts'
 import {
   IFF_UP,
   IFLA_ADDRESS,
+  IFLA_BRPORT_MODE,
   IFLA_EXT_MASK,
   IFLA_GROUP,
   IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INFO_KIND,
+  IFLA_INFO_SLAVE_DATA,
+  IFLA_INFO_SLAVE_KIND,
   IFLA_LINK,
   IFLA_LINKINFO,
   IFLA_MASTER,
@@ -47,6 +50,8 @@ export interface Link {
   readonly master: number
   /** veth: ifindex of the other end in its namespace; 0 = none. */
   readonly peer: number
+  /** Bridge port: frames may leave by the port they came in. */
+  readonly hairpin: boolean
 }
 
 /** What can be given or changed; absent = left as it is. */
@@ -71,7 +76,9 @@ export function parseLink(message: Message): Link {
   const attributes = attributesAfter(message.payload, HEADER)
   const name = attributes.text(IFLA_IFNAME)
   if (name === undefined) throw malformed('a link without a name')
-  const kind = attributes.nested(IFLA_LINKINFO)?.text(IFLA_INFO_KIND)
+  const info = attributes.nested(IFLA_LINKINFO)
+  const kind = info?.text(IFLA_INFO_KIND)
+  const port = info?.text(IFLA_INFO_SLAVE_KIND) === 'bridge' ? info.nested(IFLA_INFO_SLAVE_DATA) : undefined
   return {
     index: message.payload.readInt32LE(4),
     name,
@@ -82,6 +89,7 @@ export function parseLink(message: Message): Link {
     up: (message.payload.readUInt32LE(8) & IFF_UP) !== 0,
     master: attributes.u32(IFLA_MASTER) ?? 0,
     peer: kind === 'veth' ? (attributes.u32(IFLA_LINK) ?? 0) : 0,
+    hairpin: port?.u8(IFLA_BRPORT_MODE) === 1,
   }
 }
 

@@ -14,7 +14,7 @@ import { Monitor, parseEvent, type MonitorEvent } from './monitor.ts'
 import { deleteNeighbour, listNeighbours, parseNeighbour, setNeighbour } from './neighbour.ts'
 import { LinkReaper } from './reaper.ts'
 import { deleteRoute, listRoutes, parseRoute, setRoute } from './route.ts'
-import { configurePeer, createVeth, labelVeth } from './veth.ts'
+import { configurePeer, createVeth, labelVeth, setHairpin } from './veth.ts'
 import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -233,6 +233,9 @@ describe.skipIf(cannotRun !== '')('in a kernel', () => {
       mtu: 1400,
       up: true,
     })
+    expect(shell('ip -details link show dev veth0')).toContain('hairpin on')
+    expect(findLink(host, 'veth0')?.hairpin).toBe(true)
+    expect([false, false, true].map(on => setHairpin(host, 'veth0', on))).toEqual([true, false, false])
     expect(shell('ip -details link show dev veth0')).toContain('hairpin on')
     const cidrs = listAddresses(inside)
       .filter(({ index }) => index === peerIndex)

@@ -68,14 +68,20 @@ export function labelVeth(socket: NetlinkSocket, spec: VethSpec, hostIndex: numb
   socket.transact(`label veth ${spec.name}`, writer)
 }
 
-/** Switches hairpin mode of a bridge port. */
-export function setHairpin(socket: NetlinkSocket, name: string, on: boolean): void {
+/** Switches hairpin mode of a bridge port; returns what it was. */
+export function setHairpin(socket: NetlinkSocket, name: string, on: boolean): boolean {
   const doing = `switch hairpin mode of ${name} ${on ? 'on' : 'off'}`
-  const index = linkIndex(socket, doing, name)
-  const writer = new MessageWriter(128).message(RTM_NEWLINK, 0, message => {
-    portMode(message.raw(linkHeader(index)), on)
-  })
-  socket.transact(doing, writer)
+  const link = findLink(socket, name)
+  if (link === undefined) {
+    throw new KernelError({ code: 'ENODEV', syscall: 'RTM_GETLINK', doing, detail: `no link ${name}` })
+  }
+  if (link.hairpin !== on) {
+    const writer = new MessageWriter(128).message(RTM_NEWLINK, 0, message => {
+      portMode(message.raw(linkHeader(link.index)), on)
+    })
+    socket.transact(doing, writer)
+  }
+  return link.hairpin
 }
 
 function portMode(message: MessageWriter, hairpin: boolean): void {
