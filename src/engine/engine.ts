@@ -63,8 +63,9 @@ export async function openEngine(
     forwardingSwitchedOn: false,
   }))
   mkdirSync(options.execRoot, { recursive: true, mode: 0o711 })
+  const netnsDirectory = join(options.execRoot, 'netns')
   const kernel = await openKernel({
-    netnsDirectory: join(options.execRoot, 'netns'),
+    netnsDirectory,
     poolSize,
     namespaceSysctls,
     resolver: { address: embeddedResolver, port: resolverPort },
@@ -106,6 +107,7 @@ export async function openEngine(
       id: store.meta.hostId,
       version,
       dataRoot: options.dataRoot,
+      netnsDirectory,
       runtime: runtime.info,
       firewall: { driver: firewall.driver, reason: firewall.reason },
       ipForwarding: readFileSync(forwardingPath, 'utf8').trim() === '1',
@@ -133,6 +135,7 @@ export async function openEngine(
     resizeContainer: (term, rows, columns) => containers.resize(term, rows, columns),
     attachContainer: (term, streams) => containers.attach(term, streams),
     containerLogs: (term, how) => containers.logs(term, how),
+    containerFiles: async term => await runtime.files(state.findContainer(term).id),
     containerProcesses: term => containers.processes(term),
     updateContainer: (term, policy) => containers.updateRestartPolicy(term, policy),
     pruneContainers: selects => containers.prune(selects),

@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream'
 import type {
   ContainerConfig,
+  ContainerFiles,
   ExecProcess,
   HostConfig,
   LogLine,
@@ -102,6 +103,8 @@ export interface EngineInfo {
   readonly id: string
   readonly version: string
   readonly dataRoot: string
+  /** Where the files of named network namespaces are; a sandbox's `netns` is one of them. */
+  readonly netnsDirectory: string
   readonly runtime: RuntimeInfo
   readonly firewall: { readonly driver: string; readonly reason: string }
   readonly ipForwarding: boolean
@@ -148,6 +151,8 @@ export interface Engine {
   /** May be called before start; nothing is lost from the first byte on. */
   attachContainer(term: string, streams: { readonly stdin: boolean }): Attachment
   containerLogs(term: string, options: LogOptions): AsyncIterable<LogLine>
+  /** Where its /etc/hosts, /etc/resolv.conf and /etc/hostname are on the host. */
+  containerFiles(term: string): Promise<ContainerFiles>
   /** Pids of the container's processes as the host sees them. */
   containerProcesses(term: string): Promise<readonly number[]>
   updateContainer(term: string, restartPolicy: HostConfig['RestartPolicy'] | undefined): Promise<void>

@@ -75,11 +75,17 @@ function list({ engine, query, version }: Call) {
   )
 }
 
-function inspect(call: Call) {
+async function inspect(call: Call) {
   const { engine, query, version } = call
   const container = engine.state.findContainer(param(call, 'id'))
+  const ran = nanoseconds(container.state.startedAt) > 0n
+  const facts = {
+    ports: engine.portsOf(container.id),
+    netnsDirectory: engine.info().netnsDirectory,
+    files: ran ? await engine.containerFiles(container.id) : undefined,
+  }
   const sizes = flag(query, 'size') ? sizesOf(engine, container) : undefined
-  return json(200, containerView(engine.state, container, engine.portsOf(container.id), version, sizes))
+  return json(200, containerView(engine.state, container, facts, version, sizes))
 }
 
 /** Seconds to wait; the signal is a parameter since 1.42. */

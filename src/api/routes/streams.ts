@@ -165,7 +165,8 @@ async function wait(call: Call): Promise<undefined> {
   response.flushHeaders()
   const body = await result.then(
     ({ exitCode, error }) => ({
-      ...(error === '' ? {} : { Error: { Message: error } }),
+      // A start that failed is told to who started it; only who asks for a past state learns of it here.
+      ...(error === '' || condition !== 'not-running' ? {} : { Error: { Message: error } }),
       StatusCode: exitCode,
     }),
     (error: unknown) => ({

@@ -131,6 +131,7 @@ export class MemoryEngine implements Engine {
       id: 'test',
       version: '0.1.0',
       dataRoot: '/var/lib/linkspan',
+      netnsDirectory: '/run/linkspan/netns',
       runtime: { name: 'crun', path: '/usr/bin/crun', version: '1.8', reason: '', conmonVersion: '2.1' },
       firewall: { driver: 'nftables', reason: 'test' },
       ipForwarding: true,
@@ -270,6 +271,10 @@ export class MemoryEngine implements Engine {
     const time = '2026-11-23T15:47:43.000000001Z'
     yield { stream: 'stdout' as const, data: Buffer.from('out\n'), time }
     yield { stream: 'stderr' as const, data: Buffer.from('err\n'), time }
+  }
+
+  async containerFiles() {
+    return { hosts: '/c/hosts', resolvConf: '/c/resolv.conf', hostname: '/c/hostname' }
   }
 
   async containerProcesses() {

@@ -4,7 +4,7 @@ import type { ContainerConfig } from '../../container/index.ts'
 import type { PublishedPort } from '../../network/index.ts'
 import { humanDuration, nanoseconds } from '../time.ts'
 import type { ApiVersion } from '../version.ts'
-import { networkSettingsView, networksView } from './endpoint.ts'
+import { networkSettingsView, networksView, type ContainerFacts } from './endpoint.ts'
 import { hostConfigView } from './host-config.ts'
 import { present, sorted } from './order.ts'
 import { parsePort, singlePorts } from './ports.ts'
@@ -133,10 +133,11 @@ export interface ContainerSizes {
 export function containerView(
   state: StateView,
   container: Container,
-  ports: readonly PublishedPort[],
+  facts: ContainerFacts,
   version: ApiVersion,
   sizes?: ContainerSizes,
 ): Record<string, unknown> {
+  const { files } = facts
   const [path = '', ...args] = argv(container.config)
   return present({
     Id: container.id,
@@ -145,9 +146,9 @@ export function containerView(
     Args: args,
     State: stateView(container.state),
     Image: container.imageId,
-    ResolvConfPath: '',
-    HostnamePath: '',
-    HostsPath: '',
+    ResolvConfPath: files?.resolvConf ?? '',
+    HostnamePath: files?.hostname ?? '',
+    HostsPath: files?.hosts ?? '',
     LogPath: '',
     Name: `/${container.name}`,
     RestartCount: container.restartCount,
@@ -163,7 +164,7 @@ export function containerView(
     SizeRootFs: sizes?.root,
     Mounts: mountsView(container),
     Config: configView(container.config),
-    NetworkSettings: networkSettingsView(state, container, ports, version),
+    NetworkSettings: networkSettingsView(state, container, facts, version),
   })
 }
 

@@ -3,6 +3,7 @@
  * to be connected to) and, while it runs, from its endpoints.
  */
 import type { Container, Membership, StateView } from '../../engine/index.ts'
+import type { ContainerFiles } from '../../container/index.ts'
 import type { Endpoint, EndpointRequest, Network, PublishedPort } from '../../network/index.ts'
 import type { ApiVersion } from '../version.ts'
 import { present, sorted } from './order.ts'
@@ -49,6 +50,15 @@ function aliasesOf(
   const added = version < 45 && userDefined ? [container.id.slice(0, 12)] : []
   const aliases = [...new Set([...asked, ...added])]
   return aliases.length === 0 ? null : aliases
+}
+
+/** What the engine tells of a container beside its record. */
+export interface ContainerFacts {
+  readonly ports: readonly PublishedPort[]
+  /** See EngineInfo. */
+  readonly netnsDirectory: string
+  /** Absent until it ran for the first time: the files are written then. */
+  readonly files?: ContainerFiles | undefined
 }
 
 export interface EndpointView {
@@ -124,17 +134,19 @@ function portsView(container: Container, ports: readonly PublishedPort[]): Recor
   return sorted(Object.fromEntries(view))
 }
 
-function sandboxKey(container: Container, state: StateView): string {
+/** A path that `nsenter --net=` takes. Host mode has no file of its own: what is there is every process's of the host. */
+function sandboxKey(container: Container, state: StateView, netnsDirectory: string): string {
   const sandbox = state.sandboxOf(container.id)
   if (sandbox === undefined) return ''
-  return `/var/run/docker/netns/${sandbox.netns ?? 'default'}`
+  if (sandbox.netns !== undefined) return `${netnsDirectory}/${sandbox.netns}`
+  return `/proc/${container.state.process?.pid ?? 'self'}/ns/net`
 }
 
 /** `NetworkSettings` of inspect. The single-network fields mirror the network called bridge. */
 export function networkSettingsView(
   state: StateView,
   container: Container,
-  ports: readonly PublishedPort[],
+  { ports, netnsDirectory }: ContainerFacts,
   version: ApiVersion,
 ): Record<string, unknown> {
   const networks = networksView(state, container, version)
@@ -142,7 +154,7 @@ export function networkSettingsView(
   return {
     Bridge: '',
     SandboxID: state.sandboxOf(container.id)?.id ?? '',
-    SandboxKey: sandboxKey(container, state),
+    SandboxKey: sandboxKey(container, state, netnsDirectory),
     Ports: portsView(container, ports),
     HairpinMode: false,
     LinkLocalIPv6Address: '',

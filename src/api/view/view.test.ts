@@ -15,6 +15,12 @@ import { hostFacts } from '../host-facts.ts'
 
 const keys = (value: unknown): string => Object.keys(value as object).join(' ')
 
+const facts = {
+  ports: sandbox.ports,
+  netnsDirectory: '/run/linkspan/netns',
+  files: { hosts: '/c/hosts', resolvConf: '/c/resolv.conf', hostname: '/c/hostname' },
+}
+
 /** A state in which `web` runs on the default bridge. */
 function stateWith(container: Container = running): MemoryState {
   const state = new MemoryState()
@@ -78,7 +84,7 @@ describe('networks', () => {
 
 describe('containers', () => {
   it('has Docker’s keys in Docker’s order', () => {
-    const view = containerView(stateWith(), running, sandbox.ports, newest)
+    const view = containerView(stateWith(), running, facts, newest)
     expect(keys(view)).toBe(
       'Id Created Path Args State Image ResolvConfPath HostnamePath HostsPath LogPath Name RestartCount Driver Platform ' +
         'MountLabel ProcessLabel AppArmorProfile ExecIDs HostConfig GraphDriver Mounts Config NetworkSettings',
@@ -100,8 +106,8 @@ describe('containers', () => {
 
   it('mirrors the network called bridge, as the tutorial shows it', () => {
     const exposed = { ...running, config: { ...config, ExposedPorts: { '80/tcp': {}, '53/udp': {} } } }
-    expect(JSON.stringify(networkSettingsView(stateWith(exposed), exposed, sandbox.ports, newest))).toBe(
-      `{"Bridge":"","SandboxID":"${sandbox.id}","SandboxKey":"/var/run/docker/netns/555555555555","Ports":{"53/udp":null,` +
+    expect(JSON.stringify(networkSettingsView(stateWith(exposed), exposed, facts, newest))).toBe(
+      `{"Bridge":"","SandboxID":"${sandbox.id}","SandboxKey":"/run/linkspan/netns/555555555555","Ports":{"53/udp":null,` +
         `"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"80"},{"HostIp":"::","HostPort":"80"}]},"HairpinMode":false,` +
         `"LinkLocalIPv6Address":"","LinkLocalIPv6PrefixLen":0,"SecondaryIPAddresses":null,"SecondaryIPv6Addresses":null,` +
         `"EndpointID":"${endpoint.id}","Gateway":"172.17.0.1","GlobalIPv6Address":"","GlobalIPv6PrefixLen":0,` +
@@ -115,7 +121,7 @@ describe('containers', () => {
   it('has no addresses and no ports when it does not run, but keeps its network', () => {
     const stopped: Container = { ...running, state: { ...running.state, status: 'exited' } }
     const state = new MemoryState()
-    expect(networkSettingsView(state, stopped, [], newest)).toMatchObject({
+    expect(networkSettingsView(state, stopped, { ...facts, ports: [] }, newest)).toMatchObject({
       SandboxKey: '',
       Ports: {},
       IPAddress: '',
@@ -144,7 +150,7 @@ describe('containers', () => {
       ipv6: 'fd00::2/64',
       dnsNames: ['web', 'db', running.id.slice(0, 12)],
     })
-    const { Networks } = networkSettingsView(state, onShop, [], version) as {
+    const { Networks } = networkSettingsView(state, onShop, { ...facts, ports: [] }, version) as {
       Networks: Record<string, unknown>
     }
     return Networks['shop']
@@ -290,6 +296,7 @@ describe('the system', () => {
     id: 'x',
     version: '0.1.0',
     dataRoot: '/var/lib/linkspan',
+    netnsDirectory: '/run/linkspan/netns',
     runtime: { name: 'crun', path: '/usr/bin/crun', version: '1.8', reason: '', conmonVersion: '2.1' },
     firewall: { driver: 'nftables', reason: 'the default' },
     ipForwarding: true,
