@@ -3,7 +3,7 @@
  * answers with one sentence and the status that Docker's clients understand.
  */
 import { fault } from '../../base/index.ts'
-import { json, type Handler } from '../call.ts'
+import { json, param, type Handler } from '../call.ts'
 import type { Route } from '../router.ts'
 import { del, get, head, post, put } from './table.ts'
 
@@ -49,6 +49,10 @@ export const absentRoutes: readonly Route<Handler>[] = [
   ...swarmObjects.flatMap(name => [...every(`/${name}`, noSwarm), ...every(`/${name}/*rest`, noSwarm)]),
 
   get('/plugins', () => json(200, [])),
+  // Where `docker inspect` looks last but one: it must go on.
+  get('/plugins/*name/json', call => {
+    throw fault('driverNotFound', param(call, 'name'))
+  }),
   ...every('/plugins/*rest', noPlugins),
 
   post('/build', noBuild),

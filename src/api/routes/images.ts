@@ -9,7 +9,7 @@ import { withProgress } from '../lines.ts'
 import { flag } from '../query.ts'
 import type { Route } from '../router.ts'
 import { nanoseconds, nowNanoseconds, parseTime } from '../time.ts'
-import { historyView, imageSummary, imageView } from '../view/image.ts'
+import { historyView, imageSummary, imageView, uncounted } from '../view/image.ts'
 import { registryAuth } from '../wire/image.ts'
 import { del, get, post } from './table.ts'
 
@@ -65,7 +65,9 @@ export function imageSummaries(state: StateView, version: number): readonly Reco
   for (const container of state.containers.values()) {
     users.set(container.imageId, (users.get(container.imageId) ?? 0) + 1)
   }
-  return [...state.images.values()].map(image => imageSummary(image, users.get(image.id) ?? 0, version))
+  return [...state.images.values()].map(image =>
+    imageSummary(image, { containers: users.get(image.id) ?? 0, shared: 0 }, version),
+  )
 }
 
 function list({ engine, query, version }: Call) {
@@ -73,12 +75,13 @@ function list({ engine, query, version }: Call) {
   const old = query.get('filter') ?? ''
   const all = old === '' ? filters : new Map([...filters, ['reference', [old]] as const])
   const selects = imageSelector(all, engine.state)
+  const use = flag(query, 'shared-size') ? { ...uncounted, shared: 0 } : uncounted
   const images = [...engine.state.images.values()]
     .filter(image => selects(image))
     .sort((a, b) => Number(nanoseconds(b.created) - nanoseconds(a.created)))
   return json(
     200,
-    images.map(image => imageSummary(shown(image, all), -1, version)),
+    images.map(image => imageSummary(shown(image, all), use, version)),
   )
 }
 

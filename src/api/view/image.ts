@@ -7,8 +7,22 @@ import { present, sorted } from './order.ts'
 
 const seconds = (rfc3339: string): number => Number(nanoseconds(rfc3339) / 1_000_000_000n)
 
-/** One item of `GET /images/json`. `containers` = how many were made from it, -1 = not counted. */
-export function imageSummary(image: Image, containers: number, version: ApiVersion): Record<string, unknown> {
+/** Numbers that are counted only where they are asked for; -1 = not counted. */
+export interface ImageUse {
+  /** Containers made from it. */
+  readonly containers: number
+  /** Bytes shared with other images. Images are kept flattened: nothing is. */
+  readonly shared: number
+}
+
+export const uncounted: ImageUse = { containers: -1, shared: -1 }
+
+/** One item of `GET /images/json`. */
+export function imageSummary(
+  image: Image,
+  { containers, shared }: ImageUse,
+  version: ApiVersion,
+): Record<string, unknown> {
   return present({
     Containers: containers,
     Created: seconds(image.created),
@@ -18,7 +32,7 @@ export function imageSummary(image: Image, containers: number, version: ApiVersi
     ParentId: '',
     RepoDigests: image.digests,
     RepoTags: image.tags,
-    SharedSize: -1,
+    SharedSize: shared,
     Size: image.size,
     VirtualSize: version < 44 ? image.size : undefined,
   })

@@ -7,7 +7,7 @@ import { containerSummary, containerView, statusText } from './container.ts'
 import { networkSettingsView } from './endpoint.ts'
 import { eventLine } from './event.ts'
 import { hostConfigView } from './host-config.ts'
-import { historyView, imageSummary, imageView } from './image.ts'
+import { historyView, imageSummary, imageView, uncounted } from './image.ts'
 import { networkView } from './network.ts'
 import { singlePorts } from './ports.ts'
 import { infoView, versionView } from './system.ts'
@@ -255,10 +255,10 @@ describe('ports', () => {
 
 describe('images', () => {
   it('has the keys of its version', () => {
-    expect(keys(imageSummary(image, -1, newest))).toBe(
+    expect(keys(imageSummary(image, uncounted, newest))).toBe(
       'Containers Created Id Labels ParentId RepoDigests RepoTags SharedSize Size',
     )
-    expect(imageSummary(image, -1, 43)).toMatchObject({ VirtualSize: 1234 })
+    expect(imageSummary(image, uncounted, 43)).toMatchObject({ VirtualSize: 1234 })
     expect(keys(imageView(image, newest)['Config'])).toBe('Env Cmd')
     expect(keys(imageView(image, 49)['Config'])).toContain('Hostname Domainname User')
   })
