@@ -79,6 +79,38 @@ describe.skipIf(cannotRun !== '')('kernel on its worker', () => {
     expect(shell('cat /proc/sys/net/ipv4/ip_forward')).toBe('1\n')
   })
 
+  test('a name whose link is being deleted can be used again at once', async () => {
+    const bridge = { name: 'br1', mac: '02:42:00:00:00:02', alias: 'a', addresses: [], ipv6: false }
+    await kernel.run([{ do: 'bridge.add', bridge }])
+    const deleting = kernel.run([{ do: 'links.delete', names: ['br1', 'absent'] }])
+    const making = kernel.run([{ do: 'bridge.add', bridge: { ...bridge, mac: '02:42:00:00:00:03' } }])
+    expect(await deleting).toEqual([null])
+    await making
+    expect((await kernel.links()).find(link => link.name === 'br1')?.mac).toBe('02:42:00:00:00:03')
+    const [first, second] = [['br1'], ['br1', 'br1']].map(names =>
+      kernel.run([{ do: 'links.delete', names }]),
+    )
+    await Promise.all([first, second])
+    expect((await kernel.links()).map(link => link.name)).toEqual(['lo'])
+  })
+
+  test('what is asked is answered: routes, elements, sockets, holders', async () => {
+    const { name, resolver } = await kernel.takeNamespace()
+    expect(await kernel.routes(name)).toEqual([])
+    expect(await kernel.elements('no', 'such')).toBeUndefined()
+    await expect(kernel.openResolver(name)).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    for (const descriptor of [resolver.udp, resolver.tcp]) closeSync(descriptor)
+    const again = await kernel.openResolver(name)
+    const socket = await kernel.openSocket(name, 4, 'udp')
+    for (const descriptor of [again.udp, again.tcp, socket]) closeSync(descriptor)
+    const port = { protocol: 'udp', address: '0.0.0.0', from: 777, to: 777 } as const
+    expect(await kernel.portHolder(port)).toBe('')
+    await kernel.run([{ do: 'port.reserve', port }])
+    expect(await kernel.portHolder(port)).toContain(`pid ${process.pid} `)
+    await kernel.run([{ do: 'port.release', port }])
+    await kernel.deleteNamespaces([name])
+  })
+
   test('the pool is filled behind the answer, and empty when it closes', async () => {
     const { name, resolver } = await kernel.takeNamespace()
     closeSync(resolver.udp)

@@ -3,6 +3,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import { Executor, type ExecutorOptions } from './executor.ts'
 import { field } from './nfnetlink/field.ts'
 import type { BridgeSpec, NftElement, Operation, PreparedNamespace, VethSpec } from './operation.ts'
+import { attempt } from './ffi.ts'
+import { socketAddress } from './socket.ts'
 import { cannotRun, dumpNetwork, enterFreshNetwork, scratch, shell, type Scratch } from './testing.ts'
 
 const ruleset = `
@@ -45,6 +47,13 @@ const subnet: NftElement = {
   keyEnd: [field.ipv4('172.30.255.255')],
 }
 
+/** As a dump gives it. */
+const asBuffers = (element: NftElement) => ({
+  ...element,
+  key: element.key.map(bytes => Buffer.from(bytes)),
+  ...(element.keyEnd === undefined ? {} : { keyEnd: element.keyEnd.map(bytes => Buffer.from(bytes)) }),
+})
+
 /** What connecting a container takes, every kind of operation that can be undone among it. */
 const connect = (netns: string): readonly Operation[] => [
   { do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' },
@@ -82,7 +91,10 @@ describe.skipIf(cannotRun !== '')('executor', () => {
     place = scratch()
     options = {}
     executor = new Executor(place.settings, { failAt: (...args) => options.failAt?.(...args) })
-    executor.run([{ do: 'nft.load', text: `flush ruleset\n${ruleset}` }])
+    executor.run([
+      { do: 'nft.load', text: `flush ruleset\n${ruleset}` },
+      { do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '0' },
+    ])
   })
   afterEach(() => {
     for (const { resolver } of taken) {
@@ -141,5 +153,103 @@ describe.skipIf(cannotRun !== '')('executor', () => {
     options = {}
     expect(executor.run(operations)).toHaveLength(operations.length)
     executor.run([{ do: 'port.release', port: { protocol: 'udp', address: '::', from: 20_000, to: 20_999 } }])
+  })
+
+  test('a batch that the kernel refuses leaves no trace either, and says where and why', () => {
+    const { name, path } = take()
+    const before = [dumpNetwork(), dumpNetwork(path)]
+    const refused: readonly (readonly [Operation, object])[] = [
+      [
+        { do: 'bridge.add', bridge },
+        { code: 'EEXIST', doing: 'create bridge br-test' },
+      ],
+      [{ do: 'veth.add', veth: { ...vethTo(name), name: 'veth2' } }, { code: 'EEXIST' }],
+      [{ do: 'veth.add', veth: { ...vethTo('0123456789ab'), name: 'veth2' } }, { code: 'ENOENT' }],
+      [
+        { do: 'port.reserve', port: { protocol: 'tcp', address: '0.0.0.0', from: 8000, to: 8200 } },
+        { code: 'EADDRINUSE', port: 8080 },
+      ],
+      [
+        {
+          do: 'nft.elements',
+          add: [{ ...published(8081), data: [field.ipv4('9.9.9.9'), field.port(1)] }],
+          delete: [],
+        },
+        { code: 'EBUSY' },
+      ],
+      [
+        { do: 'sysctl.set', netns: name, key: 'net/ipv4/conf/eth7/forwarding', value: '1' },
+        { code: 'ENOENT' },
+      ],
+      [
+        { do: 'nft.load', text: 'table inet linkspan { chain broken { nonsense } }' },
+        { code: 'EINVAL', detail: expect.stringContaining('syntax error') },
+      ],
+      [{ do: 'hairpin.set', link: 'absent', on: true }, { code: 'ENODEV' }],
+    ]
+    const done = connect(name).slice(0, 10)
+    for (const [operation, error] of refused) {
+      expect(() => executor.run([...done, operation]), operation.do).toThrow(
+        expect.objectContaining({ ...error, position: done.length, rollback: [] }),
+      )
+      expect([dumpNetwork(), dumpNetwork(path)], operation.do).toEqual(before)
+    }
+  })
+
+  test('what goes wrong while undoing is told, and the rest is undone', () => {
+    const operations: readonly Operation[] = [
+      { do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' },
+      { do: 'bridge.add', bridge },
+      { do: 'sysctl.set', key: 'net/ipv4/conf/br-test/rp_filter', value: '2' },
+      { do: 'links.delete', names: ['br-test'] },
+    ]
+    options = {
+      failAt: position => {
+        if (position !== 3) return
+        shell('ip link delete br-test')
+        throw new Error('on purpose')
+      },
+    }
+    expect(() => executor.run(operations)).toThrow(
+      expect.objectContaining({
+        position: 3,
+        rollback: [expect.stringContaining('set sysctl net/ipv4/conf/br-test/rp_filter')],
+      }),
+    )
+    expect(shell('cat /proc/sys/net/ipv4/ip_forward')).toBe('0\n')
+  })
+
+  test('deleting a namespace lets its veths vanish; absent namespaces are no error', async () => {
+    const { name, resolver } = executor.takeNamespace()
+    closeSync(resolver.udp)
+    closeSync(resolver.tcp)
+    executor.run(connect(name).slice(1, 3))
+    executor.deleteNamespaces([name, '0123456789ab'])
+    expect(executor.namespaces()).toEqual([])
+    await expect
+      .poll(() => executor.links().map(link => link.name), { timeout: 10_000 })
+      .toEqual(['lo', 'br-test'])
+    expect(() => executor.deleteNamespaces(['../etc', '0123456789ab'])).toThrow(
+      expect.objectContaining({ code: 'EINVAL' }),
+    )
+  })
+
+  test('sockets are made inside a namespace', () => {
+    const { name, path } = take()
+    const descriptor = executor.openSocket(name, 6, 'udp')
+    const address = socketAddress('::1', 5353)
+    expect(attempt('bind', descriptor, address, address.length)).toBe(0)
+    expect(shell('ss -Hlun', path)).toContain('[::1]:5353')
+    closeSync(descriptor)
+    expect(() => executor.openSocket('0123456789ab', 4, 'tcp')).toThrow(
+      expect.objectContaining({ code: 'ENOENT' }),
+    )
+  })
+
+  test('elements are read back; a set that is not there is undefined', () => {
+    executor.run([{ do: 'nft.elements', add: [published(1), subnet], delete: [] }])
+    expect(executor.elements('linkspan', 'pub4_any')).toEqual([published(1)].map(asBuffers))
+    expect(executor.elements('linkspan', 'subnet4')).toEqual([subnet].map(asBuffers))
+    expect(executor.elements('linkspan', 'absent')).toBeUndefined()
   })
 })
