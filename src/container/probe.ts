@@ -128,22 +128,24 @@ export async function probeRuntime(
     readText('/sys/fs/cgroup/unified/cgroup.controllers'),
   ])
   const choice = chooseRuntime({ crun, runc, hybrid: controllers.trim() !== '', wanted: other })
-  const [conmonVersion, version] = await Promise.all([versionOf(conmonPath), versionOf(choice.path)])
+  const [conmon, runtime] = await Promise.all([versionOf(conmonPath), versionOf(choice.path)])
   return {
-    name: basename(choice.path),
+    // What it says it is, not what its file is called: the name decides how its messages are read.
+    name: runtime.name,
     path: choice.path,
-    version,
+    version: runtime.version,
     reason: choice.reason,
     conmonPath,
-    conmonVersion,
+    conmonVersion: conmon.version,
   }
 }
 
-/** `runc version 1.1.5+ds1` → `1.1.5+ds1` */
-async function versionOf(path: string): Promise<string> {
+/** `runc version 1.1.5+ds1` → `runc`, `1.1.5+ds1` */
+async function versionOf(path: string): Promise<{ readonly name: string; readonly version: string }> {
   try {
     const { stdout } = await run(path, ['--version'], { timeout: 10_000 })
-    return /version:? (\S+)/.exec(stdout)?.[1] ?? stdout.split('\n', 1)[0] ?? ''
+    const [, name = basename(path), version = ''] = /^(\S+) version:? (\S+)/.exec(stdout) ?? []
+    return { name, version }
   } catch (error) {
     throw fault(
       'unavailable',

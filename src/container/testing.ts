@@ -66,7 +66,7 @@ export interface Fixture {
 
 export async function openFixture(): Promise<Fixture> {
   const root = mkdtempSync('/tmp/lsc-')
-  const settings = { dataRoot: join(root, 'data'), execRoot: join(root, 'run'), runtime: undefined }
+  const settings = { dataRoot: join(root, 'data'), execRoot: join(root, 'run'), runtime: process.env['TESTRT'] }
   const store = await openImageStore(settings)
   const { id: imageId } = await store.import(busyboxTree(), { changes: [], message: '' })
   return {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { inheritOrphans, orphanExit } from './orphan.ts'
 
@@ -36,4 +37,14 @@ test('others are nobody’s business', async () => {
   expect(await orphanExit(1)).toBeUndefined()
   const pid = await orphan('sleep 0.1')
   expect(await orphanExit(pid)).toBeUndefined()
+})
+
+test('a child nobody hears of is waited for, and children of Node are left to Node', async () => {
+  const pid = await inheritOrphans(() => orphan('sleep 0.1'))
+  const codes = Array.from({ length: 20 }, async (_, code) => {
+    const child = spawn('sh', ['-c', `sleep 0.1; exit ${code}`])
+    return new Promise(resolve => child.once('exit', resolve))
+  })
+  expect(await Promise.all(codes)).toEqual(Array.from({ length: 20 }, (_, code) => code))
+  await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false)
 })

@@ -3,25 +3,37 @@
  * to the nearest ancestor that is a subreaper. Being one only while such a program runs keeps strangers away; what was
  * inherited stays ours and is waited for by its pid. libuv waits for its own children by pid as well, so neither takes
  * the other's.
+ *
+ * A runtime that fails may leave a child nobody hears of. It has to be waited for all the same: a zombie keeps its
+ * container's pid namespace, and with it the container's first process, from ever ending.
  */
 
+import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { attempt, call } from './ffi.ts'
 
 const PR_SET_CHILD_SUBREAPER = 36
 const WNOHANG = 1
+const SECOND_LOOK_MS = 50
 const { ECHILD, EINTR } = constants.errno
 
 let inheriting = 0
+let watching = false
 const waiting = new Map<number, (code: number | undefined) => void>()
+/** Zombies that were there at the last look and are not waited for by anybody we know. */
+let suspects: ReadonlySet<number> = new Set()
+let look: NodeJS.Timeout | undefined
 
 /** Runs `start`; the orphans of processes that end meanwhile become children of this process. */
 export async function inheritOrphans<T>(start: () => Promise<T>): Promise<T> {
+  if (!watching) process.on('SIGCHLD', onChild)
+  watching = true
   if (inheriting++ === 0) call('inherit orphans', 'prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
   try {
     return await start()
   } finally {
     if (--inheriting === 0) call('leave orphans alone', 'prctl', PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    lookForStrays()
   }
 }
 
@@ -31,23 +43,59 @@ export async function inheritOrphans<T>(start: () => Promise<T>): Promise<T> {
  */
 export async function orphanExit(pid: number): Promise<number | undefined> {
   return new Promise(resolve => {
-    if (waiting.size === 0) process.on('SIGCHLD', collect)
     waiting.set(pid, resolve)
-    collectOne(pid, resolve)
+    collect(pid, resolve)
   })
 }
 
-function collect(): void {
-  for (const [pid, resolve] of waiting) collectOne(pid, resolve)
+function onChild(): void {
+  for (const [pid, resolve] of waiting) collect(pid, resolve)
+  lookForStrays()
 }
 
-function collectOne(pid: number, resolve: (code: number | undefined) => void): void {
+function collect(pid: number, resolve: (code: number | undefined) => void): void {
   const status = Buffer.alloc(4)
   const result = attempt('waitpid', pid, status, WNOHANG)
   if (result === 0 || result === -EINTR) return
   waiting.delete(pid)
-  if (waiting.size === 0) process.off('SIGCHLD', collect)
   resolve(result === -ECHILD ? undefined : exitCode(status.readInt32LE(0)))
+}
+
+/**
+ * Node's own children are zombies only until the event loop has turned. What is one at two looks with a turn between
+ * them is nobody's.
+ */
+function lookForStrays(): void {
+  if (look !== undefined) return
+  const zombies = childPids().filter(pid => !waiting.has(pid) && isZombie(pid))
+  for (const pid of zombies) {
+    if (suspects.has(pid)) attempt('waitpid', pid, Buffer.alloc(4), WNOHANG)
+  }
+  suspects = new Set(zombies)
+  if (zombies.length === 0) return
+  look = setTimeout(() => {
+    look = undefined
+    lookForStrays()
+  }, SECOND_LOOK_MS)
+  look.unref()
+}
+
+/** Children of the main thread: inherited ones are hung there. */
+function childPids(): number[] {
+  try {
+    const text = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
+    return text.split(' ').filter(word => word !== '').map(Number)
+  } catch {
+    return []
+  }
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false
+  }
 }
 
 /** wait(2)'s status as a shell says it. */
