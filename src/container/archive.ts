@@ -12,7 +12,7 @@ import { extract } from 'tar-stream'
 import { fault } from '../base/index.ts'
 import { storeBlob, type Blob } from './blob.ts'
 import { decompressed } from './compression.ts'
-import { choosePlatform, type Platform } from './layout.ts'
+import { choosePlatform, hostPlatform } from './layout.ts'
 
 export interface ArchivedImage {
   readonly config: Blob
@@ -21,14 +21,10 @@ export interface ArchivedImage {
 }
 
 /** Unpacks an archive, compressed or not, into `directory` and lists the images in it. */
-export async function readArchive(
-  archive: Readable,
-  directory: string,
-  platform: Platform,
-): Promise<readonly ArchivedImage[]> {
+export async function readArchive(archive: Readable, directory: string): Promise<readonly ArchivedImage[]> {
   const files = await extractFiles(await decompressed(archive), directory)
   if (files.has('manifest.json')) return dockerImages(files)
-  if (files.has('index.json')) return ociImages(files, platform)
+  if (files.has('index.json')) return ociImages(files)
   throw fault('invalidParameter', 'invalid archive: does not contain a manifest.json')
 }
 
@@ -130,7 +126,7 @@ interface Descriptor {
   readonly platform?: { readonly os: string; readonly architecture: string; readonly variant?: string }
 }
 
-async function ociImages(files: ArchiveFiles, platform: Platform): Promise<ArchivedImage[]> {
+async function ociImages(files: ArchiveFiles): Promise<ArchivedImage[]> {
   const blobName = (digest: string): string => `blobs/${digest.replace(':', '/')}`
   const { manifests } = (await files.json('index.json')) as { manifests: Descriptor[] }
   const images: ArchivedImage[] = []
@@ -141,7 +137,7 @@ async function ociImages(files: ArchiveFiles, platform: Platform): Promise<Archi
       layers?: Descriptor[]
     }
     if (manifest.manifests !== undefined) {
-      const chosen = choosePlatform(manifest.manifests, platform)
+      const chosen = choosePlatform(manifest.manifests, hostPlatform)
       if (chosen === undefined) continue
       manifest = (await files.json(blobName(chosen.digest))) as typeof manifest
     }

@@ -2,9 +2,11 @@
 
 import { readdir, readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { eventually } from './process.ts'
+import { eventually, signalProcess } from './process.ts'
 
 const root = '/sys/fs/cgroup'
+const SIGKILL = 9
+const busyMs = 1000
 
 /** Text of /proc/PID/cgroup → directory of the process in a hierarchy that has `controller` (or in version 2). */
 export function cgroupDirectory(text: string, controller: string): string | undefined {
@@ -54,7 +56,7 @@ export async function isFrozen(pid: number): Promise<boolean> {
   return state.trim() === 'FROZEN' || /^frozen 1$/m.test(events)
 }
 
-/** Removes the (empty) cgroups that a runtime left behind when it was killed itself. */
+/** Removes the cgroups that a runtime left behind when it was killed itself, and ends what is in them. */
 export async function removeCgroups(name: string): Promise<void> {
   const hierarchies = await readdir(root, { withFileTypes: true }).catch(() => [])
   const directories = [root, ...hierarchies.filter(one => one.isDirectory()).map(one => join(root, one.name))]
@@ -65,8 +67,10 @@ export async function removeCgroups(name: string): Promise<void> {
         await rmdir(path)
         return true
       } catch (error) {
-        return (error as NodeJS.ErrnoException).code !== 'EBUSY'
+        if ((error as NodeJS.ErrnoException).code !== 'EBUSY') return true
+        for (const pid of await processesBelow(path)) signalProcess(pid, SIGKILL)
+        return false
       }
-    }, 500)
+    }, busyMs)
   }
 }

@@ -9,11 +9,8 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fault } from '../base/index.ts'
-import { orphanExit } from '../kernel/index.ts'
 import { runtimeFault } from './messages.ts'
 import { signalProcess } from './process.ts'
-
-const createTimeoutMs = 10_000
 
 export interface ConmonLaunch {
   readonly conmon: string
@@ -31,6 +28,7 @@ export interface ConmonLaunch {
   readonly leaveStdinOpen: boolean
   /** args[0], for the error message. */
   readonly program: string
+  readonly timeoutMs: number
 }
 
 export function conmonArguments(launch: ConmonLaunch): string[] {
@@ -73,6 +71,7 @@ export async function launchConmon(launch: ConmonLaunch): Promise<number> {
       env: environment(),
     })
     const answer = await syncAnswer(
+      launch.timeoutMs,
       child.stdio[3] as Readable,
       new Promise((_, reject) => child.once('error', reject)),
     )
@@ -80,12 +79,9 @@ export async function launchConmon(launch: ConmonLaunch): Promise<number> {
       await killConmon(launch.bundle)
       throw fault(
         'internal',
-        `${launch.runtime.name} did not create the container within ${String(createTimeoutMs / 1000)} s`,
+        `${launch.runtime.name} did not create the container within ${String(launch.timeoutMs / 1000)} s`,
       )
     }
-    // It may have become ours while an exec was being started; then somebody must wait for its end.
-    const pid = await conmonPid(launch.bundle)
-    if (pid !== undefined) void orphanExit(pid)
     if (answer !== undefined && answer.data > 0) return answer.data
     const output = answer?.message ?? (await readFile(join(launch.bundle, 'conmon.err'), 'utf8'))
     throw runtimeFault('create', launch.runtime.name, launch.program, output)
@@ -112,12 +108,13 @@ interface SyncAnswer {
 
 /** undefined if the pipe closes without a line. */
 async function syncAnswer(
+  timeoutMs: number,
   pipe: Readable,
   failed: Promise<never>,
 ): Promise<SyncAnswer | 'timeout' | undefined> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<'timeout'>(resolve => {
-    timer = setTimeout(() => resolve('timeout'), createTimeoutMs)
+    timer = setTimeout(() => resolve('timeout'), timeoutMs)
   })
   const line = new Promise<SyncAnswer | undefined>((resolve, reject) => {
     let text = ''

@@ -1,6 +1,6 @@
 /**
  * Images on disk: `dataRoot/images/<64 hex of the configuration's digest>/` with `rootfs/` (one flattened read-only
- * tree, the overlays' lower directory) and `image.json` (the record). Layers are applied by umoci, which knows
+ * tree, the overlays' lower directory), `image.json` (the record) and, if it was pulled, `digest`. Layers are applied by umoci, which knows
  * whiteouts, links and extended attributes; their archives are not kept.
  *
  * Everything is made under a name that begins with `.new-`, flushed, and renamed: an image is there whole or not at
@@ -19,37 +19,29 @@ import { readArchive } from './archive.ts'
 import { storeBlob, type Blob } from './blob.ts'
 import { applyChanges } from './changes.ts'
 import { compressionOf, decompressed, type Compression } from './compression.ts'
-import { hostPlatform, importedConfig, parseConfig, writeLayout } from './layout.ts'
+import { importedConfig, parseConfig, writeLayout } from './layout.ts'
 import { requireProgram } from './probe.ts'
 import { parseReference, withDefaultTag } from './reference.ts'
-import { pullImage } from './registry.ts'
+import { Registry, type RemoteImage } from './registry.ts'
 import type { ContainerSettings, ImageStore, Progress, StoredImage } from './types.ts'
 
 const run = promisify(execFile)
 const temporary = '.new-'
 
-/** Opens the store; missing programs are faults that name the package. */
+/** Opens the store. A missing program is a fault that names the package, when it is needed first. */
 export async function openImageStore(settings: ContainerSettings): Promise<ImageStore> {
   const directory = join(settings.dataRoot, 'images')
-  const [umoci, skopeo] = await Promise.all([
-    requireProgram('umoci'),
-    requireProgram('skopeo'),
-    mkdir(directory, { recursive: true, mode: 0o711 }),
-  ])
-  return new Store(directory, umoci, skopeo)
+  await mkdir(directory, { recursive: true, mode: 0o711 })
+  return new Store(directory)
 }
 
 class Store implements ImageStore {
   readonly #directory: string
-  readonly #umoci: string
-  readonly #skopeo: string
   /** Temporary directories in use; `sweep` leaves them alone. */
   readonly #busy = new Set<string>()
 
-  constructor(directory: string, umoci: string, skopeo: string) {
+  constructor(directory: string) {
     this.#directory = directory
-    this.#umoci = umoci
-    this.#skopeo = skopeo
   }
 
   async load(
@@ -58,8 +50,8 @@ class Store implements ImageStore {
   ): Promise<readonly { readonly image: StoredImage; readonly tags: readonly string[] }[]> {
     return this.#withTemporary(async work => {
       const results = []
-      for (const { config, layers, tags } of await readArchive(archive, work, hostPlatform)) {
-        const image = await this.#add(config, layers, undefined, progress, 'Loading layer')
+      for (const { config, layers, tags } of await readArchive(archive, work)) {
+        const image = await this.#add(config, layers, progress, 'Loading layer')
         results.push({ image, tags })
       }
       return results
@@ -75,7 +67,7 @@ class Store implements ImageStore {
       const layer = await storeBlob(await decompressed(tree), join(work, 'layer'))
       const text = importedConfig(config, layer.digest, options.message, new Date().toISOString())
       const blob = await storeBlob(Readable.from(Buffer.from(text)), join(work, 'config'))
-      return this.#add(blob, [layer], undefined, () => undefined, '')
+      return this.#add(blob, [layer], () => undefined, '')
     })
   }
 
@@ -86,15 +78,30 @@ class Store implements ImageStore {
   ): Promise<StoredImage> {
     const parsed = withDefaultTag(parseReference(reference))
     const repository = parsed.registry === 'docker.io' ? parsed.path : `${parsed.registry}/${parsed.path}`
+    const registry = new Registry(await requireProgram('skopeo'), parsed, auth)
+    progress({ status: `Pulling from ${repository}`, id: parsed.tag ?? parsed.digest ?? '' })
+    const target = await registry.resolve()
+    const image = (await this.#pulled(target.digest)) ?? (await this.#download(registry, target, progress))
+    progress({ status: `Digest: ${target.digest}` })
+    return { ...image, digest: target.digest }
+  }
+
+  async #download(registry: Registry, target: RemoteImage, progress: Progress): Promise<StoredImage> {
     return this.#withTemporary(async work => {
-      const copy = join(work, 'copy')
-      await mkdir(copy)
-      progress({ status: `Pulling from ${repository}`, id: parsed.tag ?? parsed.digest ?? '' })
-      const pulled = await pullImage(this.#skopeo, parsed, auth, copy, hostPlatform, progress)
-      const image = await this.#add(pulled.config, pulled.layers, pulled.digest, progress, 'Pull complete')
-      progress({ status: `Digest: ${pulled.digest}` })
+      const { config, layers } = await registry.download(target, work, progress)
+      const image = await this.#add(config, layers, progress, 'Pull complete')
+      await writeFile(join(this.#directory, hexOf(image.id), 'digest'), target.digest)
       return image
     })
+  }
+
+  /** The image that was pulled under this digest. */
+  async #pulled(digest: string): Promise<StoredImage | undefined> {
+    for (const name of await readdir(this.#directory)) {
+      const known = await readFile(join(this.#directory, name, 'digest'), 'utf8').catch(() => '')
+      if (known === digest && /^[0-9a-f]{64}$/.test(name)) return this.#read(name)
+    }
+    return undefined
   }
 
   rootfs(id: string): string {
@@ -112,13 +119,7 @@ class Store implements ImageStore {
   }
 
   /** Unpacks an image; one that is there already is only read. The files given are used up. */
-  async #add(
-    config: Blob,
-    layers: readonly Blob[],
-    digest: string | undefined,
-    progress: Progress,
-    done: string,
-  ): Promise<StoredImage> {
+  async #add(config: Blob, layers: readonly Blob[], progress: Progress, done: string): Promise<StoredImage> {
     const known = await this.#read(config.digest)
     const record = known ?? (await this.#withTemporary(work => this.#unpack(work, config, layers)))
     for (const layer of known === undefined && done !== '' ? layers : []) {
@@ -128,7 +129,7 @@ class Store implements ImageStore {
         id: layer.digest.slice('sha256:'.length, 'sha256:'.length + 12),
       })
     }
-    return digest === undefined ? record : { ...record, digest }
+    return record
   }
 
   async #unpack(work: string, config: Blob, layers: readonly Blob[]): Promise<StoredImage> {
@@ -165,8 +166,9 @@ class Store implements ImageStore {
   }
 
   async #runUmoci(args: readonly string[]): Promise<void> {
+    const umoci = await requireProgram('umoci')
     try {
-      await run(this.#umoci, args, { maxBuffer: 64 * 1024 * 1024 })
+      await run(umoci, args, { maxBuffer: 64 * 1024 * 1024 })
     } catch (error) {
       const stderr = (error as { stderr?: string }).stderr ?? String(error)
       const lines = stderr.trim().split('\n')

@@ -30,7 +30,7 @@ const propagations = new Set(['private', 'rprivate', 'shared', 'rshared', 'slave
 /** Labels, copying and consistency hints: nothing here has a use for them, and clients send them as a habit. */
 const ignoredModes = new Set(['', 'z', 'Z', 'nocopy', 'cached', 'delegated', 'consistent'])
 
-/** One entry per target, parents before children. Throws `invalidParameter` in Docker's words. */
+/** One entry per target. Throws `invalidParameter` in Docker's words. */
 export function userMounts(config: ContainerConfig, hostConfig: HostConfig): readonly UserMount[] {
   const byTarget = new Map<string, UserMount>()
   const add = (mount: UserMount): void => {
@@ -48,7 +48,7 @@ export function userMounts(config: ContainerConfig, hostConfig: HostConfig): rea
     const target = absolute(path)
     if (!byTarget.has(target)) byTarget.set(target, anonymousVolume(target, false))
   }
-  return [...byTarget.values()].sort((a, b) => depth(a.target) - depth(b.target))
+  return [...byTarget.values()]
 }
 
 function parseBind(text: string): UserMount {
@@ -153,8 +153,4 @@ function absolute(target: string): string {
 
 function invalidVolume(text: string): Error {
   return fault('invalidParameter', `invalid volume specification: '${text}'`)
-}
-
-function depth(path: string): number {
-  return path.split('/').length
 }

@@ -7,25 +7,30 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { watch } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fault } from '../base/index.ts'
 import type { Blob } from './blob.ts'
-import { choosePlatform, type Platform } from './layout.ts'
+import { choosePlatform, hostPlatform } from './layout.ts'
 import { familiarName, familiarReference, isLoopbackRegistry, type Reference } from './reference.ts'
 import type { Progress, RegistryAuth } from './types.ts'
 
-export interface PulledImage {
+/** What a reference means at a moment. */
+export interface RemoteImage {
   /** Of what the reference names: the index where there is one. */
   readonly digest: string
+  /** Of the manifest for this machine. */
+  readonly manifest: string
+}
+
+export interface PulledImage {
   readonly config: Blob
   readonly layers: readonly Blob[]
 }
 
 interface Manifest {
-  readonly schemaVersion: number
-  readonly mediaType?: string
   readonly manifests?: readonly {
     readonly digest: string
     readonly platform?: { readonly os: string; readonly architecture: string }
@@ -34,57 +39,45 @@ interface Manifest {
   readonly layers?: readonly { readonly digest: string; readonly size: number }[]
 }
 
-/** Copies an image into the empty directory `directory`. Faults in Docker's words. */
-export async function pullImage(
-  skopeo: string,
-  reference: Reference,
-  auth: RegistryAuth | undefined,
-  directory: string,
-  platform: Platform,
-  progress: Progress,
-): Promise<PulledImage> {
-  const authFile = `${directory}.auth`
-  try {
-    const options = [
-      ...(isLoopbackRegistry(reference.registry) ? ['tls-verify=false'] : []),
-      ...(auth === undefined ? ['no-creds'] : [`authfile=${authFile}`]),
-    ]
-    if (auth !== undefined) {
-      await writeFile(authFile, authContent(reference.registry, auth), { mode: 0o600, flag: 'wx' })
+/** One reference at its registry. All faults are in Docker's words. */
+export class Registry {
+  readonly #skopeo: string
+  readonly #reference: Reference
+  readonly #auth: RegistryAuth | undefined
+
+  constructor(skopeo: string, reference: Reference, auth: RegistryAuth | undefined) {
+    this.#skopeo = skopeo
+    this.#reference = reference
+    this.#auth = auth
+  }
+
+  /**
+   * One request. The download then asks for exactly what came out, so that a tag moved meanwhile cannot mix two
+   * images.
+   */
+  async resolve(): Promise<RemoteImage> {
+    const raw = await this.#run(options => ['inspect', '--raw', ...options('--'), dockerUrl(this.#reference)])
+    const digest = this.#reference.digest ?? `sha256:${createHash('sha256').update(raw).digest('hex')}`
+    const { manifests } = parseManifest(raw)
+    if (manifests === undefined) return { digest, manifest: digest }
+    const chosen = choosePlatform(manifests, hostPlatform)
+    if (chosen === undefined) {
+      const platform = `${hostPlatform.os}/${hostPlatform.architecture}`
+      throw fault('notFound', `no matching manifest for ${platform} in the manifest list entries`)
     }
-    const fail = (stderr: string): Error => pullFault(reference, stderr)
-    // One request says what the name means now; the copy then asks for exactly that, so that a tag moved meanwhile
-    // cannot mix two images, and the digest is the one `docker pull` shows.
-    const raw = await runSkopeo(
-      [skopeo, 'inspect', '--raw', ...options.map(option => `--${option}`), dockerUrl(reference)],
-      fail,
-    )
-    const digest = reference.digest ?? digestOf(raw)
-    const index = parseManifest(raw)
-    const chosen = index.manifests === undefined ? undefined : choosePlatform(index.manifests, platform)
-    if (index.manifests !== undefined && chosen === undefined) {
-      throw fault(
-        'notFound',
-        `no matching manifest for ${platform.os}/${platform.architecture} in the manifest list entries`,
-      )
-    }
-    const exact = dockerUrl({
-      registry: reference.registry,
-      path: reference.path,
-      digest: chosen?.digest ?? digest,
-    })
+    return { digest, manifest: chosen.digest }
+  }
+
+  /** Copies an image into a new directory below `work`. */
+  async download(image: RemoteImage, work: string, progress: Progress): Promise<PulledImage> {
+    const directory = join(work, 'copy')
+    await mkdir(directory)
+    const { registry, path } = this.#reference
+    const source = dockerUrl({ registry, path, digest: image.manifest })
     const downloaded = watchBlobs(directory, progress)
     try {
-      await runSkopeo(
-        [
-          skopeo,
-          '--insecure-policy',
-          'copy',
-          ...options.map(option => `--src-${option}`),
-          exact,
-          `dir:${directory}`,
-        ],
-        fail,
+      await this.#run(
+        options => ['--insecure-policy', 'copy', ...options('--src-'), source, `dir:${directory}`],
         line => {
           const id = /^Copying blob sha256:([0-9a-f]{12})/.exec(line)?.[1]
           if (id !== undefined) progress({ status: 'Pulling fs layer', progressDetail: {}, id })
@@ -93,23 +86,42 @@ export async function pullImage(
     } finally {
       downloaded.close()
     }
-    const manifest = parseManifest(await readFile(join(directory, 'manifest.json')))
-    if (manifest.config === undefined) {
+    const { config, layers = [] } = parseManifest(await readFile(join(directory, 'manifest.json')))
+    if (config === undefined) {
       throw fault('invalidParameter', 'image manifests of schema version 1 are no longer supported')
     }
-    const blob = (one: { readonly digest: string; readonly size: number }): Blob => ({
-      digest: one.digest,
-      size: one.size,
-      path: join(directory, one.digest.slice(one.digest.indexOf(':') + 1)),
+    const blob = ({ digest, size }: { readonly digest: string; readonly size: number }): Blob => ({
+      digest,
+      size,
+      path: join(directory, digest.slice(digest.indexOf(':') + 1)),
     })
-    return { digest, config: blob(manifest.config), layers: (manifest.layers ?? []).map(blob) }
-  } finally {
-    await rm(authFile, { force: true })
+    return { config: blob(config), layers: layers.map(blob) }
   }
-}
 
-function digestOf(bytes: Buffer): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  /** Runs skopeo with the options that every access to the registry needs; `options` prefixes them for the command. */
+  async #run(
+    command: (options: (prefix: string) => readonly string[]) => readonly string[],
+    onLine?: (line: string) => void,
+  ): Promise<Buffer> {
+    const { registry } = this.#reference
+    const insecure = isLoopbackRegistry(registry) ? ['tls-verify=false'] : []
+    const fail = (stderr: string): Error => pullFault(this.#reference, stderr)
+    const auth = this.#auth
+    if (auth === undefined) {
+      const args = command(prefix => [...insecure, 'no-creds'].map(option => prefix + option))
+      return runSkopeo(this.#skopeo, args, fail, onLine)
+    }
+    // In a file, because command lines are for everybody to read.
+    const directory = await mkdtemp(join(tmpdir(), 'linkspan-auth-'))
+    try {
+      const file = join(directory, 'auth.json')
+      await writeFile(file, authContent(registry, auth), { mode: 0o600 })
+      const args = command(prefix => [...insecure, `authfile=${file}`].map(option => prefix + option))
+      return await runSkopeo(this.#skopeo, args, fail, onLine)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  }
 }
 
 function parseManifest(bytes: Buffer): Manifest {
@@ -144,7 +156,8 @@ function authContent(registry: string, auth: RegistryAuth): string {
 }
 
 async function runSkopeo(
-  [program = '', ...args]: readonly string[],
+  program: string,
+  args: readonly string[],
   fail: (stderr: string) => Error,
   onLine?: (line: string) => void,
 ): Promise<Buffer> {

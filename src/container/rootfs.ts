@@ -4,7 +4,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { access, chmod, chown, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
+import { access, chmod, chown, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { fault, wrapFault } from '../base/index.ts'
@@ -27,11 +27,11 @@ export async function mountRootfs(paths: Paths, spec: RunSpec): Promise<string> 
   const image = await stat(lower).catch(() => undefined)
   if (image === undefined) throw fault('imageNotFound', spec.config.Image || spec.imageId)
   await mkdir(target)
-  if ((await mkdir(upper, { recursive: true })) !== undefined) {
+  await makeOnce(upper, async directory => {
     // The upper directory is what the container sees as its root's owner and mode.
-    await chown(upper, image.uid, image.gid)
-    await chmod(upper, image.mode & 0o7777)
-  }
+    await chown(directory, image.uid, image.gid)
+    await chmod(directory, image.mode & 0o7777)
+  })
   await mkdir(work, { recursive: true })
   try {
     mountOverlay({ target, lower: [lower], upper, work })
@@ -120,16 +120,31 @@ async function prepareVolume(
   rootfs: string,
   volume: Extract<UserMount, { kind: 'volume' }>,
 ): Promise<void> {
-  const isNew = (await mkdir(source, { recursive: true })) !== undefined
-  if (!isNew || !volume.copy) return
-  const original = await openRooted(rootfs, volume.target)
-  if (original === undefined) return
-  try {
-    if (!(await original.stat()).isDirectory()) return
-    await run('cp', ['--archive', `${descriptorPath(original)}/.`, source])
-  } finally {
-    await original.close()
-  }
+  await makeOnce(source, async directory => {
+    const original = volume.copy ? await openRooted(rootfs, volume.target) : undefined
+    try {
+      if (original === undefined || !(await original.stat()).isDirectory()) return
+      await run('cp', ['--archive', `${descriptorPath(original)}/.`, directory])
+    } finally {
+      await original?.close()
+    }
+  })
+}
+
+/** Makes a directory, whole with what `fill` puts there, or not at all; one that is there is left alone. */
+async function makeOnce(path: string, fill: (directory: string) => Promise<void>): Promise<void> {
+  if (
+    await access(path).then(
+      () => true,
+      () => false,
+    )
+  )
+    return
+  const draft = `${path}.new`
+  await rm(draft, { recursive: true, force: true })
+  await mkdir(draft, { recursive: true })
+  await fill(draft)
+  await rename(draft, path)
 }
 
 /** The device nodes a container gets beyond the standard ones: what the user names, or all if privileged. */

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { fault } from '../base/index.ts'
-import { SeqpacketSocket } from '../kernel/index.ts'
+import { KernelError, SeqpacketSocket } from '../kernel/index.ts'
 import { cgroupProcesses, isFrozen, removeCgroups } from './cgroup.ts'
 import { conmonPid, killConmon, launchConmon } from './conmon.ts'
 import { startExec } from './exec.ts'
@@ -50,6 +50,7 @@ import { resolveUser, type UserIds } from './user.ts'
 const run = promisify(execFile)
 
 const accountFileLimit = 1024 * 1024
+const createTimeoutMs = 10_000
 const lastOutputMs = 5000
 const exitFileMs = 2000
 const conmonGoneMs = 2000
@@ -155,6 +156,7 @@ class ConmonRuntime implements Runtime {
         stdin: config.OpenStdin,
         leaveStdinOpen: config.Tty || !config.StdinOnce,
         program: config.Entrypoint?.[0] ?? config.Cmd?.[0] ?? '',
+        timeoutMs: createTimeoutMs,
       })
       const process = await observeProcess(pid)
       if (process === undefined) throw fault('internal', `container ${id} ended before it was started`)
@@ -419,7 +421,12 @@ class ConmonRuntime implements Runtime {
   }
 
   async writeStdin(id: Id, data: Buffer): Promise<void> {
-    await this.#running(id).socket?.write(data)
+    try {
+      await this.#live.get(id)?.socket?.write(data)
+    } catch (error) {
+      // As with any pipe whose reader is gone, except that nobody is told: the exit says it all.
+      if (!(error instanceof KernelError)) throw error
+    }
   }
 
   closeStdin(id: Id): void {

@@ -269,10 +269,18 @@ function allMounts(input: SpecInput, host: HostFacts): OciMount[] {
       ? mount(one.target, 'tmpfs', 'tmpfs', ['noexec', 'nosuid', 'nodev', ...one.options])
       : bind(one.source, one.target, [one.readOnly ? 'ro' : 'rw'], one.propagation),
   )
-  // What the user mounts somewhere replaces ours there, and hides ours below it.
-  const hidden = (target: string): boolean =>
-    users.some(({ destination }) => target === destination || target.startsWith(`${destination}/`))
-  return [...[...system, ...ours].filter(one => !hidden(one.destination)), ...users]
+  // What the user mounts replaces ours at the same place, and the kernel's below it; our files come over a directory.
+  const taken = (target: string): boolean => users.some(({ destination }) => target === destination)
+  const below = (target: string): boolean =>
+    users.some(({ destination }) => target.startsWith(`${destination}/`))
+  return [
+    ...system.filter(({ destination }) => !taken(destination) && !below(destination)),
+    ...[...users, ...ours.filter(({ destination }) => !taken(destination))].sort(byDepth),
+  ]
+}
+
+function byDepth(a: OciMount, b: OciMount): number {
+  return a.destination.split('/').length - b.destination.split('/').length
 }
 
 function sharedMemory({ run, shm }: SpecInput): OciMount[] {

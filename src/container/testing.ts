@@ -2,8 +2,16 @@
 
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { accessSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  accessSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pack } from 'tar-stream'
 import { openImageStore } from './images.ts'
@@ -64,28 +72,19 @@ export interface Fixture {
   remove(): void
 }
 
-export async function openFixture(): Promise<Fixture> {
+export async function openFixture(runtime?: string): Promise<Fixture> {
   const root = mkdtempSync('/tmp/lsc-')
-  const settings = { dataRoot: join(root, 'data'), execRoot: join(root, 'run'), runtime: process.env['TESTRT'] }
+  const settings = {
+    dataRoot: join(root, 'data'),
+    execRoot: join(root, 'run'),
+    runtime,
+  }
   const store = await openImageStore(settings)
   const { id: imageId } = await store.import(busyboxTree(), { changes: [], message: '' })
   return {
     settings,
     imageId,
-    spec: (args, config = {}, hostConfig = {}, more = {}) => {
-      const id = randomBytes(32).toString('hex')
-      return {
-        id,
-        name: `test-${id.slice(0, 6)}`,
-        config: { ...defaultConfig, Cmd: args, ...config },
-        hostConfig: { ...defaultHostConfig, ...hostConfig },
-        imageId,
-        hostname: 'testhost',
-        env: ['PATH=/bin', 'HOSTNAME=testhost'],
-        sysctls: {},
-        ...more,
-      }
-    },
+    spec: (args, config, hostConfig, more) => containerSpec(imageId, args, config, hostConfig, more),
     prepare: async (runtime, { id }) => {
       const files = await runtime.files(id)
       writeFileSync(files.hosts, '127.0.0.1 localhost\n')
@@ -94,6 +93,78 @@ export async function openFixture(): Promise<Fixture> {
     },
     remove: () => rmSync(root, { recursive: true }),
   }
+}
+
+/** A container of its own that runs `args`, with Docker's defaults and changes. */
+export function containerSpec(
+  imageId: string,
+  args: readonly string[],
+  config: Partial<ContainerConfig> = {},
+  hostConfig: Partial<HostConfig> = {},
+  more: Partial<RunSpec> = {},
+): RunSpec {
+  const id = randomBytes(32).toString('hex')
+  return {
+    id,
+    name: `test-${id.slice(0, 6)}`,
+    config: { ...defaultConfig, Cmd: args, ...config },
+    hostConfig: { ...defaultHostConfig, ...hostConfig },
+    imageId,
+    hostname: 'testhost',
+    env: ['PATH=/bin', 'HOSTNAME=testhost'],
+    sysctls: {},
+    ...more,
+  }
+}
+
+/** A name → what to pass as `runtime`; where crun refuses the host's cgroups, a wrapper that hides the second ones. */
+export function runtimesToTest(): readonly (readonly [name: string, setting: string])[] {
+  const installed = ['runc', 'crun'].filter(isInstalled)
+  return installed.map(name => [name, name === 'crun' ? crunSetting() : name])
+}
+
+function crunSetting(): string {
+  const controllers = '/sys/fs/cgroup/unified/cgroup.controllers'
+  if (!existsSync(controllers) || readFileSync(controllers, 'utf8').trim() === '') return 'crun'
+  const wrapper = join(mkdtempSync('/tmp/lsw-'), 'crun')
+  const script = 'umount -l /sys/fs/cgroup/unified; exec crun "$@"'
+  writeFileSync(wrapper, `#!/bin/sh\nexec unshare -m sh -c '${script}' crun "$@"\n`, { mode: 0o755 })
+  process.once('exit', () => rmSync(dirname(wrapper), { recursive: true }))
+  return wrapper
+}
+
+/** Everything that should not be there once all containers (but `kept`, stopped) are removed. `ever`: all there were. */
+export function leftovers(
+  { settings }: Pick<Fixture, 'settings'>,
+  ever: Iterable<string>,
+  kept: readonly string[] = [],
+): string[] {
+  const { execRoot, dataRoot } = settings
+  const list = (directory: string): string[] => readdirSync(directory).map(name => join(directory, name))
+  const stopped = new Set(kept.flatMap(id => [join(execRoot, 'exits', id), join(dataRoot, 'containers', id)]))
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter(line => line.includes(execRoot))
+  const processes = readdirSync('/proc').flatMap(pid => {
+    if (!/^\d+$/.test(pid)) return []
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      return words.includes(execRoot) ? [words] : []
+    } catch {
+      return []
+    }
+  })
+  const ids = [...ever]
+  const cgroups = readdirSync('/sys/fs/cgroup').flatMap(hierarchy =>
+    ids.map(id => join('/sys/fs/cgroup', hierarchy, 'linkspan', id)).filter(path => existsSync(path)),
+  )
+  return [
+    ...['c', 'rt', 'x', 'exits'].flatMap(name => list(join(execRoot, name))),
+    ...list(join(dataRoot, 'containers')),
+    ...mounts,
+    ...processes,
+    ...cgroups,
+  ].filter(path => !stopped.has(path))
 }
 
 const defaultConfig: ContainerConfig = {
