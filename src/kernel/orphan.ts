@@ -84,7 +84,10 @@ function lookForStrays(): void {
 function childPids(): number[] {
   try {
     const text = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
-    return text.split(' ').filter(word => word !== '').map(Number)
+    return text
+      .split(' ')
+      .filter(word => word !== '')
+      .map(Number)
   } catch {
     return []
   }
