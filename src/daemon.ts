@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { pino } from 'pino'
-import { type ApiAddress, createApiServer } from './api/index.ts'
+import { type ApiAddress, type ApiServer, createApiServer } from './api/index.ts'
 import type { DaemonOptions, ListenAddress } from './daemon-options.ts'
 import { openEngine } from './engine/index.ts'
 import { notifySystemd } from './kernel/index.ts'
@@ -32,7 +32,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     const engine = await openEngine(options, version, log, error => failure.abort(error))
     const api = createApiServer(engine, { log, group: options.group })
     try {
-      const places = await Promise.all(options.listen.flatMap(listenPlaces).map(place => api.listen(place)))
+      const addresses = options.listen.flatMap(listenPlaces)
+      const places = await Promise.all(addresses.map(address => listen(api, address)))
       notifySystemd('READY=1')
       log.info({ version, firewall: engine.info().firewall, runtime: engine.info().runtime.name }, 'ready')
       process.stdout.write(`linkspan ${version} is ready on ${places.join(', ')}\n`)
@@ -52,6 +53,12 @@ function listenPlaces(address: ListenAddress): readonly ApiAddress[] {
   if (address.kind !== 'systemd') return [address]
   const count = Number(process.env['LISTEN_FDS'] ?? '0')
   return Array.from({ length: count }, (_, index) => ({ kind: 'fd' as const, fd: firstHandedFd + index }))
+}
+
+/** Gives the place as clients write it in DOCKER_HOST. */
+async function listen(api: ApiServer, address: ApiAddress): Promise<string> {
+  const place = await api.listen(address)
+  return place.startsWith('/') ? `unix://${place}` : `tcp://${place}`
 }
 
 /** Resolves with the first signal that asks the daemon to stop. A second one ends the process at once. */
