@@ -3,7 +3,8 @@
  * the data root. The default bridge follows the daemon's flags.
  */
 import { fault } from '../base/index.ts'
-import type { ObservedLink } from '../kernel/index.ts'
+import type { DaemonOptions } from '../daemon-options.ts'
+import type { Kernel, ObservedLink } from '../kernel/index.ts'
 import {
   formatPrefix,
   type NetworkRequest,
@@ -31,7 +32,7 @@ export async function ensurePredefined(core: Core, networks: Networks): Promise<
     return
   }
   const name = options.bridge.name ?? defaultBridgeName
-  const request = defaultBridgeRequest(core, name, await existingBridge(core, name))
+  const request = defaultBridgeRequest(core, name, await foreignLink(core.kernel, name))
   if (bridge !== undefined) {
     if (
       JSON.stringify(request.options) === JSON.stringify(bridge.options) &&
@@ -47,17 +48,23 @@ export async function ensurePredefined(core: Core, networks: Networks): Promise<
   await networks.make(request, { predefined: true })
 }
 
-/** The link of that name, if the user asked to use it. One that is neither ours nor asked for is somebody else's. */
-async function existingBridge(core: Core, name: string): Promise<ObservedLink | undefined> {
-  const link = (await core.kernel.links()).find(each => each.name === name)
-  if (link === undefined || link.alias?.startsWith(aliasPrefix) === true) return undefined
-  if (core.options.bridge.name === undefined) {
-    throw fault(
-      'internal',
-      `${name} exists and belongs to another program (a running dockerd?); stop it, or give this engine a bridge of its own: --bridge NAME`,
-    )
-  }
-  return link
+/**
+ * Throws if the default bridge belongs to another program, before anything is touched. With `--bridge` the user has
+ * said whose it is to be.
+ */
+export async function refuseForeignBridge(options: DaemonOptions, kernel: Kernel): Promise<void> {
+  if (options.bridge.name !== undefined) return
+  if ((await foreignLink(kernel, defaultBridgeName)) === undefined) return
+  throw fault(
+    'internal',
+    `${defaultBridgeName} exists and belongs to another program (a running dockerd?); stop it, or give this engine a bridge of its own: --bridge NAME`,
+  )
+}
+
+/** The link of that name, unless it is one of ours. */
+async function foreignLink(kernel: Kernel, name: string): Promise<ObservedLink | undefined> {
+  const link = (await kernel.links()).find(each => each.name === name)
+  return link?.alias?.startsWith(aliasPrefix) === true ? undefined : link
 }
 
 function defaultBridgeRequest(core: Core, name: string, adopted: ObservedLink | undefined): NetworkRequest {

@@ -1,7 +1,7 @@
 /**
  * The engine: opened on a data root, it brings the kernel to what the state says and takes commands from then on.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openImageStore, openRuntime } from '../container/index.ts'
 import type { DaemonOptions } from '../daemon-options.ts'
@@ -11,7 +11,7 @@ import { difference, embeddedResolver, isEmpty } from '../network/index.ts'
 import { Applier } from './apply.ts'
 import { Containers } from './containers.ts'
 import { Core } from './core.ts'
-import { ensurePredefined } from './default-networks.ts'
+import { ensurePredefined, refuseForeignBridge } from './default-networks.ts'
 import { timestamp } from './events.ts'
 import { Execs } from './execs.ts'
 import { Files } from './files.ts'
@@ -48,7 +48,7 @@ const nameTtl = 5
 
 /**
  * `onFatal` is called when a part of the engine died that it cannot go on without. Starting again is always safe: the
- * containers run on, and everything else follows from the state.
+ * containers run on, and everything else follows from the state. Throws if it cannot start; nothing is left open then.
  */
 export async function openEngine(
   options: DaemonOptions,
@@ -56,32 +56,72 @@ export async function openEngine(
   log: Log,
   onFatal: (error: Error) => void,
 ): Promise<Engine> {
-  const forwardingPath = '/proc/sys/net/ipv4/ip_forward'
-  const store = Store.open(join(options.dataRoot, 'state'), () => ({
-    schemaVersion,
-    hostId: randomId(),
-    forwardingSwitchedOn: false,
-  }))
+  const opened = new Opened(log)
+  try {
+    return await assemble(options, version, log, onFatal, opened)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+/** What has to be closed, the last first. */
+class Opened {
+  readonly #log: Log
+  readonly #closes: (() => Promise<void>)[] = []
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  add<T extends { close(): Promise<void> }>(part: T): T {
+    this.#closes.push(() => part.close())
+    return part
+  }
+
+  /** Goes on when one of them fails, and tells. */
+  async close(): Promise<void> {
+    for (const close of this.#closes.reverse()) {
+      await close().catch((error: unknown) => this.#log.error({ err: error }, 'closing failed'))
+    }
+  }
+}
+
+async function assemble(
+  options: DaemonOptions,
+  version: string,
+  log: Log,
+  onFatal: (error: Error) => void,
+  opened: Opened,
+): Promise<Engine> {
+  const newMeta = () => ({ schemaVersion, hostId: randomId(), forwardingSwitchedOn: false })
+  const store = opened.add(Store.open(join(options.dataRoot, 'state'), newMeta))
   mkdirSync(options.execRoot, { recursive: true, mode: 0o711 })
   const netnsDirectory = join(options.execRoot, 'netns')
-  const kernel = await openKernel({
-    netnsDirectory,
-    poolSize,
-    namespaceSysctls,
-    resolver: { address: embeddedResolver, port: resolverPort },
-  })
-  const forwarding = await switchOnForwarding(options, kernel, store, forwardingPath)
+  const kernel = opened.add(
+    await openKernel({
+      netnsDirectory,
+      poolSize,
+      namespaceSysctls,
+      resolver: { address: embeddedResolver, port: resolverPort },
+    }),
+  )
+  await refuseForeignBridge(options, kernel)
+  const forwarding = await planForwarding(options, store)
   const firewall = chooseFirewall(options, store.meta.forwardingSwitchedOn)
   const settings = { dataRoot: options.dataRoot, execRoot: options.execRoot, runtime: options.runtime }
-  const [runtime, images] = await Promise.all([openRuntime(settings), openImageStore(settings)])
-  const resolver = await openResolver(
-    { ttl: nameTtl, resolvConf: '/etc/resolv.conf' },
-    async (sandbox, family, type) => {
-      const netns = core.state.sandboxes.get(sandbox)?.netns
-      if (netns === undefined) throw new Error(`sandbox ${sandbox} has no namespace`)
-      return await kernel.openSocket(netns, family, type)
-    },
-    { onFailure: onFatal },
+  const runtime = opened.add(await openRuntime(settings))
+  const images = await openImageStore(settings)
+  const resolver = opened.add(
+    await openResolver(
+      { ttl: nameTtl, resolvConf: '/etc/resolv.conf' },
+      async (sandbox, family, type) => {
+        const netns = core.state.sandboxes.get(sandbox)?.netns
+        if (netns === undefined) throw new Error(`sandbox ${sandbox} has no namespace`)
+        return await kernel.openSocket(netns, family, type)
+      },
+      { onFailure: onFatal },
+    ),
   )
   const applier = new Applier(kernel, resolver, firewall, log)
   const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
@@ -96,6 +136,10 @@ export async function openEngine(
   await containers.recover()
   await images.sweep(new Set(core.state.images.keys()))
   await reconcile(core, kernel, firewall)
+  // Only now: forwarding without the rules would make the host a router for its neighbours, if only for a moment.
+  if (forwarding.switchOn) {
+    await kernel.run([{ do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' }])
+  }
   await ensurePredefined(core, networks)
   await containers.startByPolicy()
 
@@ -110,8 +154,8 @@ export async function openEngine(
       netnsDirectory,
       runtime: runtime.info,
       firewall: { driver: firewall.driver, reason: firewall.reason },
-      ipForwarding: readFileSync(forwardingPath, 'utf8').trim() === '1',
-      warnings: forwarding,
+      ipForwarding: isForwarding(),
+      warnings: forwarding.warnings,
       defaultAddressPools: options.defaultAddressPools,
       startedAt,
     }),
@@ -159,10 +203,7 @@ export async function openEngine(
     async close() {
       containers.close()
       await core.idle()
-      await runtime.close()
-      await resolver.close()
-      await kernel.close()
-      await store.close()
+      await opened.close()
     },
   }
 }
@@ -187,17 +228,20 @@ async function reconcile(core: Core, kernel: Kernel, firewall: Firewall): Promis
  * Containers reach the world by the host's forwarding. If it is off it is switched on, and from then on our own
  * forward chain drops what concerns none of our bridges: nobody asked for a router.
  */
-async function switchOnForwarding(
+async function planForwarding(
   options: DaemonOptions,
-  kernel: Kernel,
   store: Store,
-  path: string,
-): Promise<readonly string[]> {
-  if (!existsSync(path) || readFileSync(path, 'utf8').trim() === '1') return []
-  if (!options.ipForward) return ['IPv4 forwarding is disabled. Networking will not work.']
+): Promise<{ readonly switchOn: boolean; readonly warnings: readonly string[] }> {
+  if (isForwarding()) return { switchOn: false, warnings: [] }
+  if (!options.ipForward) {
+    return { switchOn: false, warnings: ['IPv4 forwarding is disabled. Networking will not work.'] }
+  }
   await store.setMeta({ ...store.meta, forwardingSwitchedOn: true })
-  await kernel.run([{ do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' }])
-  return []
+  return { switchOn: true, warnings: [] }
+}
+
+function isForwarding(): boolean {
+  return readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim() === '1'
 }
 
 function chooseFirewall(options: DaemonOptions, guardForwarding: boolean): Firewall {
