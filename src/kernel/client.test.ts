@@ -115,11 +115,8 @@ describe.skipIf(cannotRun !== '')('kernel on its worker', () => {
     const { name, resolver } = await kernel.takeNamespace()
     closeSync(resolver.udp)
     closeSync(resolver.tcp)
-    let free = 0
-    for (let turn = 0; turn < 50 && free < 2; turn++) {
-      free = (await kernel.namespaces()).filter(namespace => namespace.free).length
-    }
-    expect(free).toBe(2)
+    const free = async () => (await kernel.namespaces()).filter(namespace => namespace.free).length
+    await expect.poll(free).toBe(2)
     await kernel.deleteNamespaces([name])
     await kernel.close()
     expect(shell(`ls ${place.settings.netnsDirectory}`)).toBe('')

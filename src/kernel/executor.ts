@@ -9,6 +9,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
+import { join } from 'node:path'
 import { announceOnce } from './announce.ts'
 import { KernelError, toKernelError } from './error.ts'
 import { inNamespace, openNamespace } from './namespace.ts'
@@ -52,12 +53,13 @@ export interface ExecutorOptions {
 export class Executor {
   readonly #pool: NamespacePool
   readonly #route = new NetlinkSocket(NETLINK_ROUTE)
-  readonly #reservations = new PortReservations()
+  readonly #reservations: PortReservations
   readonly #options: ExecutorOptions
   #nftables: Nftables | undefined
 
   constructor(settings: KernelSettings, options: ExecutorOptions = {}) {
     this.#pool = new NamespacePool(settings)
+    this.#reservations = new PortReservations(join(settings.netnsDirectory, '.reserved-ports'))
     this.#options = options
   }
 

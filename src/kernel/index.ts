@@ -13,7 +13,10 @@ export {
   type MountSpec,
   type OverlaySpec,
 } from './mount.ts'
+export { NETLINK_ROUTE, NetlinkSocket } from './netlink/socket.ts'
 export type * from './operation.ts'
+export { Monitor, type MonitorEvent, type MonitorTopic } from './rtnetlink/monitor.ts'
+export { deleteNeighbour, listNeighbours, setNeighbour, type Neighbour } from './rtnetlink/neighbour.ts'
 export { inheritOrphans, orphanExit } from './orphan.ts'
 export { openPipe, TerminalStream, type Pipe } from './terminal.ts'
 export { notifySystemd } from './notify.ts'

@@ -64,7 +64,7 @@ export class NamespacePool {
   }
 
   list(): readonly { readonly name: NetnsName; readonly free: boolean }[] {
-    const files = readdirSync(this.#settings.netnsDirectory)
+    const files = readdirSync(this.#settings.netnsDirectory).filter(file => !file.startsWith('.'))
     const marked = new Set(files.filter(file => file.endsWith(FREE)).map(file => file.slice(0, -FREE.length)))
     // A mark without a namespace is a crash between the two: it counts as one, so that it is cleaned away.
     const names = new Set([...files.filter(file => !file.endsWith(FREE)), ...marked])

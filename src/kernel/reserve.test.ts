@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync } from 'node:fs'
 import { createServer, connect, type Server } from 'node:net'
 import { once } from 'node:events'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { KernelError } from './error.ts'
 import { attempt } from './ffi.ts'
 import type { ReservationSpec } from './operation.ts'
@@ -18,7 +19,7 @@ import {
 import { openBoundSocket, openInternetSocket, socketAddress } from './socket.ts'
 import { parseBoundSocket } from './sockdiag.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
-import { cannotRun, enterFreshNetwork, shell } from './testing.ts'
+import { cannotRun, enterFreshNetwork, scratch, shell } from './testing.ts'
 
 describe('ranges of ports', () => {
   test.each([
@@ -72,7 +73,9 @@ test('any answer of sock_diag is a socket or a KernelError', () => {
 })
 
 describe.skipIf(cannotRun !== '')('reservations', () => {
-  let ports = new PortReservations()
+  const place = scratch()
+  const record = join(place.directory, 'record')
+  let ports: PortReservations
   const servers: Server[] = []
   const spec = (change: Partial<ReservationSpec> = {}): ReservationSpec => ({
     protocol: 'tcp',
@@ -90,9 +93,13 @@ describe.skipIf(cannotRun !== '')('reservations', () => {
   const inUse = (port: number): unknown => expect.objectContaining({ code: 'EADDRINUSE', port })
 
   beforeAll(enterFreshNetwork)
+  afterAll(() => place.remove())
+  beforeEach(() => {
+    ports = new PortReservations(record)
+  })
   afterEach(() => {
     ports.close()
-    ports = new PortReservations()
+    expect(existsSync(record)).toBe(false)
     for (const server of servers.splice(0)) server.close()
   })
 
@@ -180,6 +187,31 @@ describe.skipIf(cannotRun !== '')('reservations', () => {
     expect(readSysctl('net/ipv4/ip_local_reserved_ports')).toBe('8080,20500')
     writeSysctl('net/ipv4/ip_local_reserved_ports', '\n')
     expect(readSysctl('net/ipv4/ip_local_reserved_ports')).toBe('')
+  })
+
+  test('reservations that cover the same ports keep them until the last is released', () => {
+    const four = spec({ from: 20_000, to: 20_999 })
+    const six = spec({ from: 20_500, to: 21_499, address: '::' })
+    ports.reserve(four)
+    ports.reserve(six)
+    expect(readSysctl('net/ipv4/ip_local_reserved_ports')).toBe('20000-21499')
+    ports.release(four)
+    expect(readSysctl('net/ipv4/ip_local_reserved_ports')).toBe('20500-21499')
+    ports.release(six)
+    expect(readSysctl('net/ipv4/ip_local_reserved_ports')).toBe('')
+  })
+
+  test('what a process that died had reserved is given back by the next', () => {
+    writeSysctl('net/ipv4/ip_local_reserved_ports', '20500')
+    ports.reserve(spec({ from: 20_000, to: 20_999 }))
+    ports.reserve(spec({ from: 30_000, to: 30_999 }))
+    ports.release(spec({ from: 30_000, to: 30_999 }))
+    const next = new PortReservations(record)
+    expect(readSysctl('net/ipv4/ip_local_reserved_ports')).toBe('20500')
+    next.reserve(spec({ from: 20_000, to: 20_999 }))
+    next.close()
+    expect(readSysctl('net/ipv4/ip_local_reserved_ports')).toBe('20500')
+    writeSysctl('net/ipv4/ip_local_reserved_ports', '\n')
   })
 
   test('a foreign listener in a wide range is noticed, if it is in the way', async () => {

@@ -5,10 +5,11 @@
  *
  * Up to 256 ports of one reservation are real sockets. Wider ones are checked for listeners and then kept from being
  * picked by chance, through net.ipv4.ip_local_reserved_ports: a thousand sockets per range would be paid for on every
- * start of a container, to guard against a program that binds one of exactly these ports on purpose.
+ * start of a container, to guard against a program that binds one of exactly these ports on purpose. Sockets end with
+ * the process, the sysctl does not: what we put into it is noted in a file first, and taken out by whoever comes next.
  */
 
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { KernelError } from './error.ts'
 import { call, koffi } from './ffi.ts'
 import type { ReservationSpec } from './operation.ts'
@@ -33,8 +34,8 @@ export interface PortRange {
 
 interface Reservation {
   readonly sockets: readonly number[]
-  /** Ranges that this reservation put into ip_local_reserved_ports. */
-  readonly ranges: readonly PortRange[]
+  /** The ports, where they are too many for sockets. */
+  readonly wide: readonly PortRange[]
 }
 
 const keyOf = ({ protocol, address, from, to }: ReservationSpec) => `${protocol} ${address} ${from}-${to}`
@@ -88,16 +89,25 @@ export function subtractRanges(
 /** The reservations of one process in the namespace of its thread. */
 export class PortReservations {
   readonly #held = new Map<string, Reservation>()
+  readonly #record: string
+  /** What is in the sysctl because of us. Ports that the administrator reserved already are not ours to give back. */
+  #added: readonly PortRange[] = []
+
+  /** `record` is the file in which wide ranges are noted; those that a dead process left there are given back. */
+  constructor(record: string) {
+    this.#record = record
+    if (!existsSync(record)) return
+    unreserve(parseRanges(readFileSync(record, 'utf8')))
+    this.#note([])
+  }
 
   /** Fails with EADDRINUSE and the port, and then holds nothing of it. Reserving twice is EADDRINUSE as well. */
   reserve(spec: ReservationSpec): void {
     const key = keyOf(spec)
     if (this.#held.has(key)) throw taken(spec, spec.from)
-    const real = spec.to - spec.from < REAL_SOCKETS
-    this.#held.set(
-      key,
-      real ? { sockets: openAll(spec), ranges: [] } : { sockets: [], ranges: reserveRange(spec) },
-    )
+    const wide = spec.to - spec.from >= REAL_SOCKETS ? [{ from: spec.from, to: spec.to }] : []
+    if (wide.length > 0) this.#reserveWide(spec, wide)
+    this.#held.set(key, { wide, sockets: wide.length > 0 ? [] : openAll(spec) })
   }
 
   /** Gives the ports back; says whether they were held. */
@@ -106,21 +116,51 @@ export class PortReservations {
     const reservation = this.#held.get(key)
     if (reservation === undefined) return false
     this.#held.delete(key)
-    free(reservation)
+    for (const descriptor of reservation.sockets) closeSync(descriptor)
+    if (reservation.wide.length > 0) this.#unreserveWide()
     return true
   }
 
   close(): void {
-    for (const reservation of this.#held.values()) free(reservation)
+    for (const { sockets } of this.#held.values()) for (const descriptor of sockets) closeSync(descriptor)
     this.#held.clear()
+    this.#unreserveWide()
+  }
+
+  #reserveWide(spec: ReservationSpec, wide: readonly PortRange[]): void {
+    const occupied = new Set(
+      listBoundSockets(spec.protocol)
+        .map(socket => socket.port)
+        .filter(port => port >= spec.from && port <= spec.to),
+    )
+    // Somebody is on the port, perhaps on another address: whether that is in the way, bind(2) knows best.
+    for (const port of [...occupied].sort((one, other) => one - other)) closeSync(openReserved(spec, port))
+    const before = parseRanges(readSysctl(RESERVED_PORTS))
+    const missing = subtractRanges(wide, before)
+    if (missing.length === 0) return
+    this.#note(mergeRanges([...this.#added, ...missing]))
+    writeReserved(mergeRanges([...before, ...missing]))
+  }
+
+  /** Takes out what no reservation needs any more: several may cover the same ports (families, protocols). */
+  #unreserveWide(): void {
+    const needed = mergeRanges([...this.#held.values()].flatMap(reservation => reservation.wide))
+    const superfluous = subtractRanges(this.#added, needed)
+    if (superfluous.length === 0) return
+    unreserve(superfluous)
+    this.#note(subtractRanges(this.#added, superfluous))
+  }
+
+  #note(added: readonly PortRange[]): void {
+    this.#added = added
+    if (added.length === 0) rmSync(this.#record, { force: true })
+    else writeFileSync(this.#record, `${formatRanges(added)}\n`)
   }
 }
 
-function free({ sockets, ranges }: Reservation): void {
-  for (const descriptor of sockets) closeSync(descriptor)
-  if (ranges.length > 0) {
-    writeReserved(subtractRanges(parseRanges(readSysctl(RESERVED_PORTS)), ranges))
-  }
+/** Takes ranges out of the sysctl; what others put there stays. */
+function unreserve(ranges: readonly PortRange[]): void {
+  writeReserved(subtractRanges(parseRanges(readSysctl(RESERVED_PORTS)), ranges))
 }
 
 /** The kernel takes an empty line for "none". */
@@ -178,21 +218,6 @@ function dropEverything(doing: string, descriptor: number): void {
   header.writeUInt16LE(1, 0)
   header.writeBigUInt64LE(koffi().address(program), 8)
   call(doing, 'setsockopt', descriptor, SOL_SOCKET, SO_ATTACH_FILTER, header, header.length)
-}
-
-/** Returns the ranges it added: ports that the administrator reserved already are not ours to give back. */
-function reserveRange(spec: ReservationSpec): readonly PortRange[] {
-  const occupied = new Set(
-    listBoundSockets(spec.protocol)
-      .map(socket => socket.port)
-      .filter(port => port >= spec.from && port <= spec.to),
-  )
-  // Somebody is on the port, perhaps on another address: whether that is in the way, bind(2) knows best.
-  for (const port of [...occupied].sort((one, other) => one - other)) closeSync(openReserved(spec, port))
-  const before = parseRanges(readSysctl(RESERVED_PORTS))
-  const added = subtractRanges([{ from: spec.from, to: spec.to }], before)
-  writeReserved(mergeRanges([...before, ...added]))
-  return added
 }
 
 /** `pid 812 (nginx)` for the first port of the reservation that is taken; '' if nobody is found. */

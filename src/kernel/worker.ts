@@ -15,11 +15,14 @@ import { READY, type AnswerMessage, type CallMessage, type WorkerSettings } from
 import { LinkReaper } from './rtnetlink/reaper.ts'
 
 const F_DUPFD_CLOEXEC = 1030
+const REFILL_DELAY_MS = 30
 
 class Service {
   readonly #executor: Executor
   readonly #reaper = new LinkReaper()
-  #refilling = false
+  /** Set while a refill is due. */
+  #refill: NodeJS.Timeout | undefined
+  #closing = false
 
   constructor({ settings }: WorkerSettings) {
     this.#executor = new Executor(settings)
@@ -59,18 +62,20 @@ class Service {
     }
   }
 
-  /** Prepares at most one namespace per turn of the event loop, behind the answers that are due. */
-  refill(): void {
-    if (this.#refilling) return
-    this.#refilling = true
-    setImmediate(() => {
-      this.#refilling = false
+  /**
+   * Prepares the namespaces the pool lacks, after a while: whoever has just taken one is about to connect it. One at a
+   * time (1.5 ms), so that calls get their turn between them.
+   */
+  refill(delayMs = REFILL_DELAY_MS): void {
+    if (this.#closing || this.#refill !== undefined) return
+    this.#refill = setTimeout(() => {
+      this.#refill = undefined
       try {
-        if (this.#executor.refillPool()) this.refill()
+        if (this.#executor.refillPool()) this.refill(0)
       } catch {
         // Whoever needs a namespace next makes one, and gets the error with its reason.
       }
-    })
+    }, delayMs).unref()
   }
 
   /** A batch that only deletes links, which cannot be undone anyway, runs beside everything else. */
@@ -103,6 +108,8 @@ class Service {
   }
 
   async #close(): Promise<void> {
+    this.#closing = true
+    clearTimeout(this.#refill)
     await this.#reaper.close()
     this.#executor.close()
   }
@@ -154,7 +161,7 @@ try {
     }
   })
   answer({ id: READY, value: undefined })
-  service.refill()
+  service.refill(0)
 } catch (error) {
   answer({ id: READY, error: toKernelError(error, 'start the kernel worker').fields() })
 }
