@@ -89,13 +89,30 @@ const defaults: Readonly<Record<string, unknown>> = {
   Init: undefined,
 }
 
+/** Values that clients send for "not set", and what Docker makes of them. */
+function settled(key: string, value: unknown): unknown {
+  if (key === 'CgroupnsMode' && value === '') return undefined
+  if (key === 'MemorySwappiness' && value === -1) return undefined
+  if (key === 'PidsLimit' && typeof value === 'number' && value <= 0) return undefined
+  if (
+    key === 'LogConfig' &&
+    typeof value === 'object' &&
+    value !== null &&
+    'Type' in value &&
+    value.Type === ''
+  ) {
+    return { ...value, Type: 'json-file' }
+  }
+  return value
+}
+
 const privilegedPaths = new Set(['MaskedPaths', 'ReadonlyPaths'])
 
 /** `links`: legacy links as they are shown, `/child:/parent/alias`. */
 export function hostConfigView(config: HostConfig, links: readonly string[]): Record<string, unknown> {
   const known = Object.entries(defaults).flatMap(([key, otherwise]): [string, unknown][] => {
     if (key === 'Links') return [[key, links.length === 0 ? null : links]]
-    const own = config[key]
+    const own = settled(key, config[key])
     if (key === 'PortBindings') return [[key, sorted(config.PortBindings ?? {})]]
     if (own !== undefined && own !== null) return [[key, own]]
     if (config.Privileged && privilegedPaths.has(key)) return [[key, null]]

@@ -221,6 +221,18 @@ describe('HostConfig', () => {
     ).toBe(true)
     expect(keys(view).endsWith('IOMaximumBandwidth MaskedPaths ReadonlyPaths Strange')).toBe(true)
     expect(view).toMatchObject({ Links: ['/a:/web/b'], VolumeDriver: 'x', LogConfig: { Type: 'json-file' } })
+    const unset = {
+      LogConfig: { Type: '', Config: { a: 'b' } },
+      CgroupnsMode: '',
+      MemorySwappiness: -1,
+      PidsLimit: 0,
+    }
+    expect(hostConfigView({ ...hostConfig, ...unset }, [])).toMatchObject({
+      LogConfig: { Type: 'json-file', Config: { a: 'b' } },
+      CgroupnsMode: 'private',
+      MemorySwappiness: null,
+      PidsLimit: null,
+    })
     expect(hostConfigView({ ...hostConfig, Privileged: true }, [])).toMatchObject({
       MaskedPaths: null,
       Links: null,
