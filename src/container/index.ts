@@ -2,6 +2,7 @@
 
 export { openImageStore } from './images.ts'
 export { startExitCode } from './messages.ts'
+export { userMounts, type UserMount } from './mounts.ts'
 export {
   familiarName,
   familiarReference,

@@ -1,4 +1,7 @@
-/** Volumes: there are none. Lists are empty, look-ups are 404 in Docker's words so that `docker inspect` moves on. */
+/**
+ * Volumes are not managed: `-v NAME:/PATH` makes one when a container first uses it. Lists are empty, look-ups are 404 in
+ * Docker's words so that `docker inspect` moves on.
+ */
 import { fault } from '../../base/index.ts'
 import { empty, json, param, type Handler } from '../call.ts'
 import { flag } from '../query.ts'
@@ -8,7 +11,10 @@ import { del, get, post, put } from './table.ts'
 export const volumeRoutes: readonly Route<Handler>[] = [
   get('/volumes', () => json(200, { Volumes: [], Warnings: null })),
   post('/volumes/create', () => {
-    throw fault('notImplemented', 'Linkspan has no named volumes: mount a host directory with -v /path:/path')
+    throw fault(
+      'notImplemented',
+      'Linkspan does not manage volumes: -v NAME:/PATH makes one when a container first uses it',
+    )
   }),
   post('/volumes/prune', () => json(200, { VolumesDeleted: [], SpaceReclaimed: 0 })),
   get('/volumes/*name', call => {

@@ -1,6 +1,6 @@
 /** Containers as inspect and list show them, in Docker's key order. Nothing here is stored: all of it is derived. */
 import type { Container, ContainerState, StateView } from '../../engine/index.ts'
-import type { ContainerConfig } from '../../container/index.ts'
+import { userMounts, type ContainerConfig, type UserMount } from '../../container/index.ts'
 import type { PublishedPort } from '../../network/index.ts'
 import { humanDuration, nanoseconds } from '../time.ts'
 import type { ApiVersion } from '../version.ts'
@@ -46,27 +46,42 @@ function commandText(config: ContainerConfig): string {
   return [path, ...args.map(argument => (argument.includes(' ') ? `'${argument}'` : argument))].join(' ')
 }
 
-function mountsView(container: Container): readonly Record<string, unknown>[] {
-  const binds = (container.hostConfig.Binds ?? []).map(bind => {
-    const [source = '', destination = '', mode = ''] = bind.split(':')
-    return {
-      Type: 'bind',
-      Source: source,
-      Destination: destination,
-      Mode: mode,
-      RW: !mode.split(',').includes('ro'),
-      Propagation: 'rprivate',
-    }
-  })
-  const mounts = (container.hostConfig.Mounts ?? []).map(mount => ({
-    Type: mount.Type,
-    Source: mount.Source ?? '',
-    Destination: mount.Target,
-    Mode: '',
-    RW: mount.ReadOnly !== true,
-    Propagation: mount.Type === 'bind' ? 'rprivate' : '',
-  }))
-  return [...binds, ...mounts]
+function mountView(mount: UserMount): Record<string, unknown> | undefined {
+  switch (mount.kind) {
+    case 'bind':
+      return {
+        Type: 'bind',
+        Source: mount.source,
+        Destination: mount.target,
+        Mode: mount.readOnly ? 'ro' : '',
+        RW: !mount.readOnly,
+        Propagation: mount.propagation,
+      }
+    case 'volume':
+      return {
+        Type: 'volume',
+        Name: mount.name,
+        Source: '',
+        Destination: mount.target,
+        Driver: 'local',
+        Mode: mount.readOnly ? 'ro' : 'z',
+        RW: !mount.readOnly,
+        Propagation: '',
+      }
+    case 'tmpfs':
+      // Docker shows those of --tmpfs in HostConfig alone.
+      return undefined
+  }
+}
+
+function mountsView({ config, hostConfig }: Container): readonly Record<string, unknown>[] {
+  let mounts: readonly UserMount[] = []
+  try {
+    mounts = userMounts(config, hostConfig)
+  } catch {
+    // Malformed ones are refused when the container starts; until then there is nothing to show.
+  }
+  return mounts.map(mount => mountView(mount)).filter(view => view !== undefined)
 }
 
 function stateView(state: ContainerState): Record<string, unknown> {

@@ -104,6 +104,28 @@ describe('containers', () => {
     })
   })
 
+  it('shows binds and volumes', () => {
+    const withMounts: Container = {
+      ...running,
+      hostConfig: { ...hostConfig, Binds: ['/srv:/data:ro', 'cache:/var/cache'], Tmpfs: { '/run': '' } },
+    }
+    expect(containerView(stateWith(), withMounts, facts, newest)['Mounts']).toEqual([
+      { Type: 'bind', Source: '/srv', Destination: '/data', Mode: 'ro', RW: false, Propagation: 'rprivate' },
+      {
+        Type: 'volume',
+        Name: 'cache',
+        Source: '',
+        Destination: '/var/cache',
+        Driver: 'local',
+        Mode: 'z',
+        RW: true,
+        Propagation: '',
+      },
+    ])
+    const malformed = { ...running, hostConfig: { ...hostConfig, Binds: [':'] } }
+    expect(containerView(stateWith(), malformed, facts, newest)['Mounts']).toEqual([])
+  })
+
   it('mirrors the network called bridge, as the tutorial shows it', () => {
     const exposed = { ...running, config: { ...config, ExposedPorts: { '80/tcp': {}, '53/udp': {} } } }
     expect(JSON.stringify(networkSettingsView(stateWith(exposed), exposed, facts, newest))).toBe(
