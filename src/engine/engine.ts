@@ -9,6 +9,7 @@ import { openResolver } from '../dns/index.ts'
 import { type Kernel, openKernel } from '../kernel/index.ts'
 import { difference, embeddedResolver, isEmpty } from '../network/index.ts'
 import { Applier } from './apply.ts'
+import { ContainerRecords } from './container-records.ts'
 import { Containers } from './containers.ts'
 import { Core } from './core.ts'
 import { ensurePredefined, refuseForeignBridge } from './default-networks.ts'
@@ -20,7 +21,9 @@ import { nftablesFirewall } from './firewall/nftables.ts'
 import { HostPorts } from './host-ports.ts'
 import { Images } from './images.ts'
 import { Joining } from './joining.ts'
+import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
+import { Memberships } from './memberships.ts'
 import { randomId } from './names.ts'
 import { Networks } from './networks.ts'
 import { observe } from './reconcile.ts'
@@ -128,12 +131,16 @@ async function assemble(
   core.state.apply(store.load())
 
   const networks = new Networks(core)
+  const records = new ContainerRecords(core)
   const joining = new Joining(core, new HostPorts())
-  const containers = new Containers(core, joining, new Files(core))
-  const execs = new Execs(core, containers)
+  const files = new Files(core)
+  const lifecycle = new Lifecycle(core, records, joining, files)
+  const containers = new Containers(core, records, lifecycle)
+  const memberships = new Memberships(core, records, joining, files)
+  const execs = new Execs(core, lifecycle)
   const imageCommands = new Images(core)
 
-  await containers.recover()
+  await lifecycle.recover()
   await images.sweep(new Set(core.state.images.keys()))
   await reconcile(core, kernel, firewall)
   // Only now: forwarding without the rules would make the host a router for its neighbours, if only for a moment.
@@ -141,7 +148,7 @@ async function assemble(
     await kernel.run([{ do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' }])
   }
   await ensurePredefined(core, networks)
-  await containers.startByPolicy()
+  await lifecycle.startByPolicy()
 
   const startedAt = timestamp()
   const { state, events } = core
@@ -162,8 +169,8 @@ async function assemble(
 
     createNetwork: request => networks.create(request),
     removeNetwork: term => networks.remove(term),
-    connectNetwork: (network, container, request) => containers.connect(network, container, request),
-    disconnectNetwork: (network, container, force) => containers.disconnect(network, container, force),
+    connectNetwork: (network, container, request) => memberships.connect(network, container, request),
+    disconnectNetwork: (network, container, force) => memberships.disconnect(network, container, force),
     pruneNetworks: selects => networks.prune(selects),
 
     createContainer: request => containers.create(request),
@@ -201,7 +208,7 @@ async function assemble(
     portsOf: id => state.sandboxOf(id)?.ports ?? [],
 
     async close() {
-      containers.close()
+      lifecycle.close()
       await core.idle()
       await opened.close()
     },

@@ -5,7 +5,7 @@ import type { Id } from '../network/index.ts'
 import type { Core } from './core.ts'
 import { randomId } from './names.ts'
 import type { Container, Exec } from './records.ts'
-import type { Containers } from './containers.ts'
+import type { Lifecycle } from './lifecycle.ts'
 import type { ExecRequest } from './types.ts'
 
 /** An exec that ended can be inspected for this long: clients ask for its exit code after its output is over. */
@@ -20,12 +20,12 @@ interface Entry {
 
 export class Execs {
   readonly #core: Core
-  readonly #containers: Containers
+  readonly #lifecycle: Lifecycle
   readonly #execs = new Map<Id, Entry>()
 
-  constructor(core: Core, containers: Containers) {
+  constructor(core: Core, lifecycle: Lifecycle) {
     this.#core = core
-    this.#containers = containers
+    this.#lifecycle = lifecycle
   }
 
   create(term: string, request: ExecRequest): Id {
@@ -79,7 +79,7 @@ export class Execs {
           detach: options.detach,
           ...(size === undefined ? {} : { size }),
         },
-        this.#containers.runSpec(container),
+        this.#lifecycle.runSpec(container),
       )
       entry.process = process
       entry.record = { ...entry.record, pid: process.pid }
