@@ -12,11 +12,13 @@ import {
   extraHosts,
   hasNames,
   hostResolv,
+  type HostsEntry,
   hostsText,
   internalResolv,
   isResolvedStub,
   legacyResolv,
   linkNames,
+  moveLinkLine,
   type Network,
   ownNames,
   parseResolvConf,
@@ -28,7 +30,7 @@ import {
 import type { Core } from './core.ts'
 import { linkLines } from './links.ts'
 import { networkModeOf } from './network-mode.ts'
-import type { Container } from './records.ts'
+import { type Container, isUp } from './records.ts'
 
 const hostResolvPath = '/etc/resolv.conf'
 /** Where systemd-resolved lists the servers that its stub on 127.0.0.53 asks. */
@@ -63,6 +65,17 @@ export class Files {
     if (hasNames(network)) await this.#writeResolv(container, files)
   }
 
+  /** A container started, perhaps with another address: running containers with a link to it learn it. */
+  async relink(target: Container): Promise<void> {
+    for (const linker of this.#core.state.legacyLinkersOf(target.id).filter(isUp)) {
+      const { hosts } = await this.#core.runtime.files(linker.id)
+      const text = await readFile(hosts, 'utf8')
+      const links = this.#linkEntries(linker).filter(({ names }) => names.includes(target.name))
+      const moved = links.reduce(moveLinkLine, text)
+      if (moved !== text) await writeFile(hosts, moved)
+    }
+  }
+
   /** A running container left a network: exactly its endpoint's lines go. */
   async leave(container: Container, endpoint: Endpoint): Promise<void> {
     const files = await this.#core.runtime.files(container.id)
@@ -75,17 +88,20 @@ export class Files {
     const extra = hostConfig.ExtraHosts ?? []
     const inHost = networkModeOf(container).kind === 'host'
     if (inHost && extra.length === 0) return await readFile('/etc/hosts', 'utf8').catch(() => '')
-    const links = linkLines(this.#core.state, container).map(({ alias, target, address }) => ({
-      address,
-      names: linkNames(alias, target.config.Hostname, target.name),
-    }))
     return hostsText({
       ipv6: (hostConfig.Sysctls ?? {})['net.ipv6.conf.all.disable_ipv6'] !== '1',
       extraHosts: extraHosts(extra, this.#hostGateway()),
-      links,
+      links: this.#linkEntries(container),
       addresses: inHost ? [] : this.#endpoints(container).flatMap(addressesOf),
       names: this.#names(container),
     })
+  }
+
+  #linkEntries(container: Container): readonly HostsEntry[] {
+    return linkLines(this.#core.state, container).map(({ alias, target, address }) => ({
+      address,
+      names: linkNames(alias, target.config.Hostname, target.name),
+    }))
   }
 
   /** `host-gateway`: what the daemon was told, else the default bridge's address. */

@@ -132,6 +132,7 @@ export class Lifecycle {
       for (const membership of joined.memberships)
         this.#records.emitNetwork('connect', membership.networkId, id)
       await this.#core.runtime.start(id)
+      await this.#files.relink(joined)
       this.#records.emit(this.#records.current(id), 'start')
     } catch (error) {
       await this.#abandon(container, namespace, error)

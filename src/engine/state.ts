@@ -56,6 +56,8 @@ export class State implements StateView, BlueprintContext {
   readonly #endpointsByNetwork = new Map<Id, Map<Id, Endpoint>>()
   readonly #endpointsBySandbox = new Map<Id, Map<Id, Endpoint>>()
   readonly #sandboxByContainer = new Map<Id, Id>()
+  /** Container → containers with a legacy link to it. */
+  readonly #legacyLinkers = new Map<Id, Set<Id>>()
   /** Container → endpoints that have a link to it. */
   readonly #linkers = new Map<Id, Set<Id>>()
   /** `network family` → addresses of its endpoints. */
@@ -161,6 +163,11 @@ export class State implements StateView, BlueprintContext {
     return endpoints.flatMap(id => this.sandboxes.get(this.endpoints.get(id)?.sandboxId ?? '') ?? [])
   }
 
+  /** Containers that have a legacy link to this one: its address is in their hosts file. */
+  legacyLinkersOf(containerId: Id): readonly Container[] {
+    return [...(this.#legacyLinkers.get(containerId) ?? [])].flatMap(id => this.containers.get(id) ?? [])
+  }
+
   // For allocation
 
   /** Addresses of a network's endpoints. */
@@ -202,7 +209,10 @@ export class State implements StateView, BlueprintContext {
 
   #setContainer(id: Id, container: Container | undefined): void {
     const old = this.containers.get(id)
-    if (old !== undefined) this.#containerNames.delete(old.name)
+    if (old !== undefined) {
+      this.#containerNames.delete(old.name)
+      for (const target of Object.values(old.links)) this.#legacyLinkers.get(target)?.delete(id)
+    }
     if (container === undefined) {
       this.containers.delete(id)
       this.#containerIds.delete(id)
@@ -211,6 +221,9 @@ export class State implements StateView, BlueprintContext {
     this.containers.set(id, container)
     if (old === undefined) this.#containerIds.add(id)
     this.#containerNames.set(container.name, id)
+    for (const target of Object.values(container.links)) {
+      entryOf(this.#legacyLinkers, target, () => new Set()).add(id)
+    }
   }
 
   #setSandbox(id: Id, sandbox: Sandbox | undefined): void {

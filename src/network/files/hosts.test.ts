@@ -104,10 +104,9 @@ describe('connect and disconnect', () => {
   })
 
   it('move a link’s line in its place, unless the user took it out', () => {
-    const from = { address: '172.17.0.2', names: ['db', 'test1'] }
-    const to = { address: '172.17.0.9', names: ['db', 'test1'] }
-    expect(moveLinkLine('a\n172.17.0.2\tdb test1\nb\n', from, to)).toBe('a\n172.17.0.9\tdb test1\nb\n')
-    expect(moveLinkLine('a\nb\n', from, to)).toBe('a\nb\n')
+    const link = { address: '172.17.0.9', names: ['db', 'test1'] }
+    expect(moveLinkLine('a\n172.17.0.2\tdb test1\nb\n', link)).toBe('a\n172.17.0.9\tdb test1\nb\n')
+    expect(moveLinkLine('a\nb\n', link)).toBe('a\nb\n')
   })
 })
 

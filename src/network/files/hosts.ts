@@ -82,11 +82,15 @@ export function removeOwnLines(text: string, addresses: readonly string[], names
   return lines.join('\n')
 }
 
-/** Puts a linked container's new address where its old one was; the text stays as it is if the user took that line out. */
-export function moveLinkLine(text: string, from: HostsEntry, to: HostsEntry): string {
+/**
+ * Gives the line of a linked container its new address. The line is known by its names; if the user took it out the
+ * text stays as it is.
+ */
+export function moveLinkLine(text: string, link: HostsEntry): string {
+  const names = `\t${link.names.join(' ')}`
   const lines = text.split('\n')
-  const at = lines.indexOf(lineOf(from))
-  return at < 0 ? text : lines.with(at, lineOf(to)).join('\n')
+  const at = lines.findIndex(line => line.endsWith(names))
+  return at < 0 ? text : lines.with(at, lineOf(link)).join('\n')
 }
 
 /** What `--add-host name:host-gateway` stands for; both empty where there is no default bridge. */
