@@ -174,6 +174,15 @@ describe('JSON bodies', () => {
     expect(jsonOf(await request(bench, 'GET', '/networks/p'))).toMatchObject({ Name: 'p', Internal: false })
   })
 
+  it('answers after a late body that it does not want, so that closing resets nothing', async () => {
+    const wire = new Wire(bench.path)
+    wire.send('GET /networks HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Length: 5\r\n\r\n')
+    await new Promise(resolve => setTimeout(resolve, 50))
+    wire.send('hello')
+    expect((await wire.untilEnd()).toString()).toContain('HTTP/1.1 200 OK')
+    wire.socket.destroy()
+  })
+
   it('serves the next request of a connection whose body nobody read', async () => {
     const wire = new Wire(bench.path)
     wire.send('POST /nonsense HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\n\r\nhello')

@@ -45,6 +45,8 @@ const commonHeaders: Readonly<Record<string, string>> = {
   Server: `Docker/${dockerVersion} (linux)`,
 }
 
+/** How long the rest of a body that nobody wants is waited for. */
+const lateBodyMilliseconds = 500
 /** How long requests in flight may take once the server closes. */
 const closeMilliseconds = 3000
 /** How long the last output may then take to reach its reader. */
@@ -122,6 +124,26 @@ function bodyOf(request: IncomingMessage, socket: Socket, upgraded: boolean): Re
     take()
   }
   return body
+}
+
+/**
+ * Lets the rest of a body come in before it is answered without having been read: a connection that closes with unread
+ * input is reset by the kernel, and the client might lose the answer. Bounded, for bodies that never end.
+ */
+async function arrived(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return
+  request.resume()
+  await new Promise<void>(resolve => {
+    const timer = setTimeout(resolve, lateBodyMilliseconds)
+    request.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    request.once('end', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
 
 const wantsUpgrade = (request: IncomingMessage): boolean => request.headers.upgrade?.toLowerCase() === 'tcp'
@@ -272,14 +294,16 @@ class Connections implements ApiServer {
         hijack: contentType => this.#hijack(request, response, socket, upgraded, contentType),
       }
       const answer = await match.handler(call)
-      if (answer !== undefined) send(response, answer)
+      if (answer !== undefined) {
+        if (!upgraded) await arrived(request)
+        send(response, answer)
+      }
     } catch (error) {
+      if (!upgraded) await arrived(request)
       this.#refuse(request, response, error)
     } finally {
       socket.off('close', onClose)
       this.#calls.delete(controller)
-      // A body that nobody read would keep the connection from its next request.
-      if (!request.complete) request.resume()
     }
   }
 
