@@ -56,6 +56,12 @@ export function finish(hijacked: Hijacked): void {
   else output.once('end', () => output.destroySoon())
 }
 
+/** Calls back when the signal is aborted, at once if it is already. */
+function whenAborted(signal: AbortSignal, listener: () => void): void {
+  if (signal.aborted) listener()
+  else signal.addEventListener('abort', listener, { once: true })
+}
+
 export interface AttachPlan {
   readonly tty: boolean
   readonly stdin: boolean
@@ -101,7 +107,7 @@ export async function pumpAttachment(
     })
     output.on('error', () => leave(() => output.destroy()))
     output.on('close', () => leave(() => undefined))
-    signal.addEventListener('abort', () => leave(() => finish(hijacked)), { once: true })
+    whenAborted(signal, () => leave(() => finish(hijacked)))
     input.on('error', () => leave(() => output.destroy()))
     input.on('data', (data: Buffer) => {
       if (!plan.stdin) return
@@ -152,14 +158,10 @@ export async function pumpExec(
   if (stderr !== undefined) forward(stderr, 'stderr', plan.stderr)
   output.on('error', () => leave())
   output.on('close', () => leave())
-  signal.addEventListener(
-    'abort',
-    () => {
-      leave()
-      finish(hijacked)
-    },
-    { once: true },
-  )
+  whenAborted(signal, () => {
+    leave()
+    finish(hijacked)
+  })
   input.on('error', () => leave())
   stdin?.on('error', () => undefined)
   input.on('data', (data: Buffer) => {

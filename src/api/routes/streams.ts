@@ -104,6 +104,7 @@ function logOptions(call: Call): LogOptions {
 /** Resolves when the client has taken what was written, or is gone. */
 async function drained(call: Call): Promise<void> {
   const { response, signal } = call
+  if (signal.aborted) return
   await new Promise<void>(resolve => {
     const done = (): void => {
       response.off('drain', done)

@@ -125,8 +125,13 @@ export async function request(
   }
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
   const wire = new Wire(bench.path)
-  wire.send(`${method} ${target} HTTP/1.1\r\n${head.join('')}\r\n`)
-  if (payload !== undefined) wire.send(payload)
+  // In one piece: a server that answers early closes, and a write after that would lose the answer.
+  wire.send(
+    Buffer.concat([
+      Buffer.from(`${method} ${target} HTTP/1.1\r\n${head.join('')}\r\n`),
+      Buffer.from(payload ?? ''),
+    ]),
+  )
   const bytes = await wire.untilEnd()
   wire.socket.destroy()
   return parseReply(bytes)
