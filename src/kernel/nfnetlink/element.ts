@@ -49,31 +49,35 @@ export function writeVerdict(writer: MessageWriter, type: number, verdict: NftVe
   )
 }
 
-export function writeValue(writer: MessageWriter, type: number, value: Uint8Array): void {
-  writer.nested(type, data => data.bytes(NFTA_DATA_VALUE, value))
+export function writeValue(writer: MessageWriter, type: number, fields: readonly Uint8Array[]): void {
+  writer.nested(type, data => data.fields(NFTA_DATA_VALUE, fields))
 }
 
 /** Appends the one or two entries that an element is in a message's element list. */
 export function writeElement(writer: MessageWriter, element: NftElement): void {
-  const key = joinFields(element.key)
-  const end = element.keyEnd === undefined ? undefined : joinFields(element.keyEnd)
-  if (end !== undefined && (end.length !== key.length || Buffer.compare(key, end) > 0)) {
-    throw malformed(`an interval of ${element.set} that ends before it begins`)
-  }
-  const concatenated = element.key.length > 1
+  const { key, keyEnd, data } = element
+  if (keyEnd !== undefined) checkInterval(element, key, keyEnd)
+  const concatenated = key.length > 1
   writer.nested(NFTA_LIST_ELEM, entry => {
     writeValue(entry, NFTA_SET_ELEM_KEY, key)
-    if (end !== undefined && concatenated) writeValue(entry, NFTA_SET_ELEM_KEY_END, end)
-    if (isVerdict(element.data)) writeVerdict(entry, NFTA_SET_ELEM_DATA, element.data)
-    else if (element.data !== undefined) writeValue(entry, NFTA_SET_ELEM_DATA, joinFields(element.data))
+    if (keyEnd !== undefined && concatenated) writeValue(entry, NFTA_SET_ELEM_KEY_END, keyEnd)
+    if (isVerdict(data)) writeVerdict(entry, NFTA_SET_ELEM_DATA, data)
+    else if (data !== undefined) writeValue(entry, NFTA_SET_ELEM_DATA, data)
   })
-  if (end === undefined || concatenated) return
-  const behind = successor(end)
+  const [last] = keyEnd ?? []
+  const behind = concatenated || last === undefined ? undefined : successor(last)
   if (behind === undefined) return
   writer.nested(NFTA_LIST_ELEM, entry => {
     entry.u32be(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END)
-    writeValue(entry, NFTA_SET_ELEM_KEY, behind)
+    writeValue(entry, NFTA_SET_ELEM_KEY, [behind])
   })
+}
+
+function checkInterval({ set }: NftElement, key: readonly Uint8Array[], keyEnd: readonly Uint8Array[]): void {
+  const [first, last] = [joinFields(key), joinFields(keyEnd)]
+  if (last.length !== first.length || Buffer.compare(first, last) > 0) {
+    throw malformed(`an interval of ${set} that ends before it begins`)
+  }
 }
 
 /** The next key in network order; undefined behind the last one. */

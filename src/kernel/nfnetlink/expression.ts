@@ -76,11 +76,11 @@ function writeData(data: MessageWriter, expression: Expression): void {
       break
     case 'equals':
       data.u32be(NFTA_CMP_SREG, NFT_REG_1).u32be(NFTA_CMP_OP, NFT_CMP_EQ)
-      writeValue(data, NFTA_CMP_DATA, expression.value)
+      writeValue(data, NFTA_CMP_DATA, [expression.value])
       break
     case 'immediate':
       data.u32be(NFTA_IMMEDIATE_DREG, NFT_REG_1)
-      writeValue(data, NFTA_IMMEDIATE_DATA, expression.value)
+      writeValue(data, NFTA_IMMEDIATE_DATA, [expression.value])
       break
     case 'write':
       data.u32be(NFTA_PAYLOAD_SREG, NFT_REG_1)

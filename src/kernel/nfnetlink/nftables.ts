@@ -104,11 +104,17 @@ export class Batch {
 
 function groupBySet(elements: readonly NftElement[]): readonly (readonly NftElement[])[] {
   const groups = new Map<string, NftElement[]>()
+  let last: NftElement | undefined
+  let group: NftElement[] = []
   for (const element of elements) {
-    const name = `${element.table} ${element.set}`
-    const group = groups.get(name)
-    if (group === undefined) groups.set(name, [element])
-    else group.push(element)
+    // Neighbours mostly are of the same set.
+    if (element.set !== last?.set || element.table !== last.table) {
+      const name = `${element.table} ${element.set}`
+      group = groups.get(name) ?? []
+      groups.set(name, group)
+    }
+    group.push(element)
+    last = element
   }
   return [...groups.values()]
 }
