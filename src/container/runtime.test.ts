@@ -327,16 +327,18 @@ describe.each(reason === undefined ? runtimesToTest() : [])('runtime %s', (name,
   })
 
   it('has a terminal that takes input and sizes', async () => {
+    // A resize goes through conmon's control pipe, which answers nothing: the container looks until it has come.
+    const script =
+      'stty size; until [ "$(stty size)" = "44 120" ]; do sleep 0.02; done; read line; echo "got $line"'
     const run = await create(
-      fixture.spec(sh('stty size; read line; stty size; echo "got $line"'), { Tty: true, OpenStdin: true }),
+      fixture.spec(sh(script), { Tty: true, OpenStdin: true }, { ConsoleSize: [33, 101] }),
     )
-    await runtime.resize(run.spec.id, 33, 101)
     await runtime.start(run.spec.id)
     await expect.poll(() => run.output.stdout).toBe('33 101\r\n')
     await runtime.resize(run.spec.id, 44, 120)
     await runtime.writeStdin(run.spec.id, Buffer.from('word\n'))
     await run.exit
-    expect(run.output.stdout).toBe('33 101\r\nword\r\n44 120\r\ngot word\r\n')
+    expect(run.output.stdout).toBe('33 101\r\nword\r\ngot word\r\n')
     expect(run.output.stderr).toBe('')
   })
 
