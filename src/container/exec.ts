@@ -10,7 +10,7 @@ import { closeSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
-import type { Duplex, Readable } from 'node:stream'
+import { Readable, type Duplex } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -25,7 +25,7 @@ import { runtimeFault } from './messages.ts'
 import { serializeOci, type OciProcess } from './oci.ts'
 import type { ExecProcess, ExecSpec, Id } from './types.ts'
 
-/** How long output may come after the process ended; a background child may hold the pipe for ever. */
+/** How long a pipe may stay open and silent after the process ended; a background child may hold it for ever. */
 const lastOutputMs = 2000
 
 export interface ExecLaunch {
@@ -59,7 +59,8 @@ export async function startExec(launch: ExecLaunch): Promise<ExecProcess> {
       const message = await readFile(file('log'), 'utf8').catch(() => '')
       throw runtimeFault('exec', launch.runtime.name, spec.args[0] ?? '', message)
     }
-    return spec.tty ? await startOnTerminal(spec, file('tty'), start) : await startOnPipes(spec, start)
+    if (spec.tty) return await startOnTerminal(spec, file('tty'), start)
+    return spec.detach ? await startDetached(start) : await startOnPipes(spec, start)
   } finally {
     await Promise.all(['json', 'pid', 'log'].map(kind => rm(file(kind), { force: true })))
   }
@@ -67,6 +68,13 @@ export async function startExec(launch: ExecLaunch): Promise<ExecProcess> {
 
 type Stdio = readonly (number | 'ignore')[]
 type Start = (stdio: Stdio, more: readonly string[]) => Promise<number>
+
+/** Nobody will ever read what it prints. */
+async function startDetached(start: Start): Promise<ExecProcess> {
+  const pid = await start(['ignore', 'ignore', 'ignore'], [])
+  const streams = { stdin: undefined, stdout: Readable.from([]), stderr: Readable.from([]) }
+  return { pid, ...streams, resize: () => undefined, exited: whenExited(pid, streams) }
+}
 
 async function startOnPipes(spec: ExecSpec, start: Start): Promise<ExecProcess> {
   const input = spec.stdin ? openPipe() : undefined
@@ -100,6 +108,7 @@ async function startOnTerminal(spec: ExecSpec, socket: string, start: Start): Pr
     const terminal = new TerminalStream(await listener.descriptor)
     terminal.on('error', () => undefined)
     if (spec.size !== undefined) terminal.resize(...spec.size)
+    if (spec.detach) terminal.resume()
     const streams = { stdin: spec.stdin ? terminal : undefined, stdout: terminal, stderr: undefined }
     return {
       pid,
@@ -135,17 +144,26 @@ async function runToEnd(program: string, args: readonly string[], stdio: Stdio):
 
 async function whenExited(pid: number, streams: Streams): Promise<number> {
   const outputs = [streams.stdout, streams.stderr].filter(one => one !== undefined)
-  const read = Promise.allSettled(outputs.map(one => finished(one, { writable: false })))
+  const read = Promise.allSettled(outputs.map(one => finished(one, { writable: false }))).then(
+    () => 'read' as const,
+  )
   // Not ours: the runtime kept it and ended with it; nobody knows how.
   const code = (await orphanExit(pid)) ?? 255
-  const grace = new AbortController()
-  await Promise.race([
-    read,
-    delay(lastOutputMs, undefined, { signal: grace.signal, ref: false }).catch(() => undefined),
-  ])
-  grace.abort()
+  let state
+  do {
+    // A client that reads slowly gets everything; it is the process's own children that are not waited for.
+    state = await Promise.race([read, delay(lastOutputMs, 'silent' as const, { ref: false })])
+  } while (state !== 'read' && !outputs.every(isDrained))
   destroy(streams)
   return code
+}
+
+function isDrained(stream: Readable): boolean {
+  return (
+    stream.destroyed ||
+    stream.readableEnded ||
+    (stream.readableFlowing !== false && stream.readableLength === 0)
+  )
 }
 
 function destroy({ stdin, stdout, stderr }: Streams): void {

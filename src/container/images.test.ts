@@ -294,7 +294,7 @@ describe.runIf(root)('image store', () => {
         digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
       })
       expect(readdirSync(join(store.rootfs(image.id), 'etc'))).toEqual(['both'])
-      expect(messages[0]).toEqual({ status: `Pulling from ${address}/team/app`, id: 'v1' })
+      expect(messages[0]).toEqual({ status: 'Pulling from team/app', id: 'v1' })
       expect(messages.at(-1)).toEqual({ status: `Digest: ${image.digest ?? ''}` })
       expect(messages.filter(({ status }) => status === 'Pulling fs layer')).toHaveLength(2)
       expect(messages.filter(({ status }) => status === 'Pull complete')).toHaveLength(2)

@@ -77,10 +77,10 @@ class Store implements ImageStore {
     progress: Progress,
   ): Promise<StoredImage> {
     const parsed = withDefaultTag(parseReference(reference))
-    const repository = parsed.registry === 'docker.io' ? parsed.path : `${parsed.registry}/${parsed.path}`
     const registry = new Registry(await requireProgram('skopeo'), parsed, auth)
-    progress({ status: `Pulling from ${repository}`, id: parsed.tag ?? parsed.digest ?? '' })
     const target = await registry.resolve()
+    // Only now: what is wrong with the name or the registry is still an error with a status of its own.
+    progress({ status: `Pulling from ${parsed.path}`, id: parsed.tag ?? parsed.digest ?? '' })
     const image = (await this.#pulled(target.digest)) ?? (await this.#download(registry, target, progress))
     progress({ status: `Digest: ${target.digest}` })
     return { ...image, digest: target.digest }

@@ -18,7 +18,7 @@ const everything: LogOptions = {
   stderr: true,
 }
 
-describe.each(reason === undefined ? runtimesToTest() : [])('runtime %s', (name, setting) => {
+describe.each(reason === undefined ? runtimesToTest() : [])('runtime %s', name => {
   let fixture: Fixture
   let runtime: Runtime
   const exits = new Map<string, (exit: ExitStatus) => void>()
@@ -33,7 +33,7 @@ describe.each(reason === undefined ? runtimesToTest() : [])('runtime %s', (name,
   }
 
   beforeAll(async () => {
-    fixture = await openFixture(setting)
+    fixture = await openFixture(name)
     runtime = await open()
   })
   afterEach(async () => {
@@ -483,6 +483,30 @@ describe.each(reason === undefined ? runtimesToTest() : [])('runtime %s', (name,
       const forever = await runtime.exec(run.spec.id, execSpec(['sleep', '60']), run.spec)
       await runtime.kill(run.spec.id, 9)
       expect(await forever.exited).toBe(137)
+    })
+
+    it('waits for a client that reads slowly', async () => {
+      const run = await sleeper()
+      const process = await runtime.exec(run.spec.id, execSpec(sh('seq 1 30000')), run.spec)
+      process.stderr?.resume()
+      process.stdout.once('data', () => process.stdout.pause())
+      let output = ''
+      process.stdout.on('data', (data: Buffer) => (output += data.toString()))
+      setTimeout(() => process.stdout.resume(), 2500)
+      expect(await process.exited).toBe(0)
+      expect(output.endsWith('\n30000\n')).toBe(true)
+    })
+
+    it('runs detached: nobody reads, and the output stops nothing', async () => {
+      const run = await sleeper()
+      for (const tty of [false, true]) {
+        const process = await runtime.exec(
+          run.spec.id,
+          execSpec(sh('seq 1 100000; exit 3'), { tty, detach: true }),
+          run.spec,
+        )
+        expect(await process.exited).toBe(3)
+      }
     })
 
     it('is refused where nothing runs', async () => {

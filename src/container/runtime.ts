@@ -552,7 +552,8 @@ class ConmonRuntime implements Runtime {
   async sweep(known: ReadonlySet<Id>): Promise<void> {
     const unknown = new Set<Id>()
     const consider = (ids: readonly string[]): void => {
-      for (const id of ids) if (!known.has(id) && !this.#live.has(id)) unknown.add(id)
+      // Nothing but ids: crun keeps a cache beside its containers.
+      for (const id of ids) if (isId(id) && !known.has(id) && !this.#live.has(id)) unknown.add(id)
     }
     const shorts = new Set([...known, ...this.#live.keys()].map(shortId))
     for (const name of await readdir(this.#paths.bundles)) {
@@ -600,6 +601,10 @@ async function readRecord(bundle: string): Promise<BundleRecord | undefined> {
   } catch {
     return undefined
   }
+}
+
+function isId(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name)
 }
 
 function logType({ hostConfig }: RunSpec): string {

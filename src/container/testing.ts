@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pack } from 'tar-stream'
 import { openImageStore } from './images.ts'
@@ -77,7 +77,7 @@ export async function openFixture(runtime?: string): Promise<Fixture> {
   const settings = {
     dataRoot: join(root, 'data'),
     execRoot: join(root, 'run'),
-    runtime,
+    runtime: runtime === undefined ? undefined : runtimeSetting(runtime, root),
   }
   const store = await openImageStore(settings)
   const { id: imageId } = await store.import(busyboxTree(), { changes: [], message: '' })
@@ -117,19 +117,19 @@ export function containerSpec(
   }
 }
 
-/** A name → what to pass as `runtime`; where crun refuses the host's cgroups, a wrapper that hides the second ones. */
-export function runtimesToTest(): readonly (readonly [name: string, setting: string])[] {
-  const installed = ['runc', 'crun'].filter(isInstalled)
-  return installed.map(name => [name, name === 'crun' ? crunSetting() : name])
+/** Names for `openFixture`. */
+export function runtimesToTest(): readonly string[] {
+  return ['runc', 'crun'].filter(isInstalled)
 }
 
-function crunSetting(): string {
+/** What to pass as `runtime`; where crun refuses the host's cgroups, a wrapper that hides the second ones from it. */
+function runtimeSetting(name: string, directory: string): string {
   const controllers = '/sys/fs/cgroup/unified/cgroup.controllers'
-  if (!existsSync(controllers) || readFileSync(controllers, 'utf8').trim() === '') return 'crun'
-  const wrapper = join(mkdtempSync('/tmp/lsw-'), 'crun')
+  const hybrid = existsSync(controllers) && readFileSync(controllers, 'utf8').trim() !== ''
+  if (name !== 'crun' || !hybrid) return name
+  const wrapper = join(directory, 'crun')
   const script = 'umount -l /sys/fs/cgroup/unified; exec crun "$@"'
   writeFileSync(wrapper, `#!/bin/sh\nexec unshare -m sh -c '${script}' crun "$@"\n`, { mode: 0o755 })
-  process.once('exit', () => rmSync(dirname(wrapper), { recursive: true }))
   return wrapper
 }
 
