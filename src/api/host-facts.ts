@@ -16,6 +16,9 @@ export interface HostFacts {
   readonly cpus: number
   readonly memory: number
   readonly cgroupVersion: '1' | '2'
+  readonly cgroupDriver: 'systemd' | 'cgroupfs'
+  /** There is a profile of allowed system calls, which containers then get. */
+  readonly seccomp: boolean
   /** RFC 3339: when this program's file was made. */
   readonly buildTime: string
   readonly nodeVersion: string
@@ -51,6 +54,8 @@ function read(): HostFacts {
     cpus: availableParallelism(),
     memory: totalmem(),
     cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
+    cgroupDriver: existsSync('/run/systemd/system') ? 'systemd' : 'cgroupfs',
+    seccomp: existsSync('/usr/share/containers/seccomp.json'),
     buildTime: statSync(fileURLToPath(import.meta.url)).mtime.toISOString(),
     nodeVersion: process.version,
   }

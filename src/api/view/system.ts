@@ -101,7 +101,7 @@ export function infoView(
     NGoroutines: -1,
     SystemTime: new Date().toISOString(),
     LoggingDriver: 'json-file',
-    CgroupDriver: 'cgroupfs',
+    CgroupDriver: host.cgroupDriver,
     CgroupVersion: host.cgroupVersion,
     NEventsListener: 0,
     KernelVersion: host.kernel,
@@ -139,7 +139,7 @@ export function infoView(
     ContainerdCommit: noCommit,
     RuncCommit: { ID: runtime.version, Expected: runtime.version },
     InitCommit: noCommit,
-    SecurityOptions: ['name=seccomp,profile=builtin'],
+    SecurityOptions: host.seccomp ? ['name=seccomp,profile=builtin'] : [],
     DefaultAddressPools:
       info.defaultAddressPools.length === 0
         ? undefined
