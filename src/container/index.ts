@@ -1,7 +1,6 @@
 /** Running containers and keeping images. What other floors use comes through here. */
 
 export { openImageStore } from './images.ts'
-export { startExitCode } from './messages.ts'
 export { userMounts, type UserMount } from './mounts.ts'
 export {
   familiarName,

@@ -26,7 +26,7 @@ export function runtimeFault(stage: Stage, runtime: string, program: string, out
 
 /** The exit code Docker records for a container whose start failed with this message. */
 export function startExitCode(message: string): 126 | 127 | 128 {
-  if (/permission denied/i.test(message)) return 126
+  if (/permission denied|is a directory/i.test(message)) return 126
   return /executable file not found|no such file or directory|not a directory/i.test(message) ? 127 : 128
 }
 

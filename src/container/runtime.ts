@@ -163,9 +163,7 @@ class ConmonRuntime implements Runtime {
       await this.#follow({ id, name, bundle, process })
       return process
     } catch (error) {
-      this.#live.delete(id)
-      await this.#clearRemains(id)
-      this.#endOutput(id)
+      await this.#abandon(id)
       throw error
     }
   }
@@ -174,12 +172,11 @@ class ConmonRuntime implements Runtime {
     const { config, hostConfig } = spec
     const wanted = userMounts(config, hostConfig)
     const rootfs = await mountRootfs(this.#paths, spec)
-    const [user, mounts, devices, shm] = await Promise.all([
-      this.#user(config.User, hostConfig['GroupAdd'], rootfs),
-      prepareMounts(this.#paths, spec, rootfs, wanted),
-      gatherDevices(hostConfig),
-      this.#sharedMemory(spec, bundle),
-    ])
+    // One after the other: a step that fails must not leave another one at work on what is being cleared.
+    const user = await this.#user(config.User, hostConfig['GroupAdd'], rootfs)
+    const devices = await gatherDevices(hostConfig)
+    const mounts = await prepareMounts(this.#paths, spec, rootfs, wanted)
+    const shm = await this.#sharedMemory(spec, bundle)
     const oci = buildSpec(
       {
         run: spec,
@@ -244,18 +241,24 @@ class ConmonRuntime implements Runtime {
   }
 
   async start(id: Id): Promise<void> {
-    const live = this.#running(id)
+    this.#running(id)
     try {
       await this.#runtime('start', id)
     } catch (error) {
-      // The caller never saw it run: it hears of the failure here, not of an exit.
-      this.#live.delete(id)
-      live.ending = true
-      live.socket?.close()
-      await this.#clearRemains(id)
-      this.#endOutput(id)
+      await this.#abandon(id)
       throw runtimeFault('start', this.info.name, '', outputOf(error))
     }
+  }
+
+  /** Clears a start that failed. The caller never saw it run: it hears of the failure, not of an exit. */
+  async #abandon(id: Id): Promise<void> {
+    const live = this.#live.get(id)
+    if (live !== undefined) live.ending = true
+    live?.socket?.close()
+    this.#live.delete(id)
+    // What fails here is tried again by the next create, remove or discard; the first error is the one to tell.
+    await this.#clearRemains(id).catch(() => undefined)
+    this.#endOutput(id)
   }
 
   // Following

@@ -212,33 +212,46 @@ export interface Runtime {
   create(spec: RunSpec): Promise<RunningProcess>
   /** Lets the created process run. */
   start(id: Id): Promise<void>
-  /** Called once per container, after the root file system is unmounted and the bundle removed. */
+  /**
+   * Called once per run, after the last output, with the root file system unmounted. What is left of the run is removed
+   * behind the call; the next `create`, `remove` or `discard` waits for that. The exit stays on disk until then, so
+   * that `adopt` finds it should the engine be killed before it has noted it.
+   */
   onExit(listener: (id: Id, exit: ExitStatus) => void): void
   /** Sends a signal to the container's first process. A process that is gone is no error. */
   kill(id: Id, signal: number): Promise<void>
   pause(id: Id): Promise<void>
   resume(id: Id): Promise<void>
-  /** Listener gets every chunk from now on; call before `start` to miss nothing. Returns the unsubscribe function. */
+  /**
+   * Listener gets every chunk from now on; call before `start` (or before `create`) to miss nothing. 'end' comes once,
+   * at the end of the run or when `create` or `start` fails, and is the last. Returns the unsubscribe function. The
+   * listener must not block: output is read whether or not somebody keeps up with it.
+   */
   subscribe(id: Id, listener: (chunk: OutputChunk | 'end') => void): () => void
-  /** Writes to the container's stdin. False = the pipe is full, wait for the promise. */
+  /** Writes to the container's stdin; resolves when the data is taken. What nobody can read any more is dropped. */
   writeStdin(id: Id, data: Buffer): Promise<void>
   /** Closes the container's stdin (StdinOnce and the client went away, or half-closed). */
   closeStdin(id: Id): void
   resize(id: Id, rows: number, columns: number): Promise<void>
   logs(id: Id, options: LogOptions): AsyncIterable<LogLine>
+  /**
+   * Runs a process in a running container. Its environment is the container's with the spec's on top. Output is read
+   * only as the caller reads it (a detached one's is dropped); after the end, streams that stay silent are closed.
+   */
   exec(containerId: Id, spec: ExecSpec, container: RunSpec): Promise<ExecProcess>
-  /** Pids and command lines: the rows of `ps -o` restricted to the container. */
+  /** Pids of everything in the container, as the host numbers them. */
   processes(id: Id): Promise<readonly number[]>
   /**
    * After a restart of the engine: takes up a container that was running. Answers with its exit if it ended meanwhile
-   * (then everything of it is cleaned up), with its process if it still runs.
+   * (then everything of it is cleaned up), with its process if it still runs; one that was created but not started is
+   * started. Nothing known of it any more (a reboot) = exit code 255; one whose conmon is gone is killed.
    */
   adopt(id: Id, process: RunningProcess, tty: boolean): Promise<RunningProcess | ExitStatus>
   /** Removes what belongs to a stopped container on disk: upper directory, log, files. */
   remove(id: Id): Promise<void>
   /** Ends and clears whatever a crash of the engine left of a container that is not recorded as running; disk data stays. */
   discard(id: Id): Promise<void>
-  /** Directories of containers on disk that the caller does not know (left by a crash) are removed, mounts included. */
+  /** Containers that the caller does not know (left by a crash) are ended and removed: processes, mounts, directories. */
   sweep(known: ReadonlySet<Id>): Promise<void>
   /** Stops watching; containers go on. */
   close(): Promise<void>
@@ -303,7 +316,7 @@ export interface RegistryAuth {
 
 /** Images on disk, unpacked by umoci, moved by skopeo. Names (tags) are the caller's business. */
 export interface ImageStore {
-  /** A docker-archive (or OCI archive) as `docker save` writes it, possibly gzipped. One result per image in it. */
+  /** A docker-archive (or OCI archive) as `docker save` writes it, compressed or not. One result per image in it. */
   load(
     archive: Readable,
     progress: Progress,
@@ -313,7 +326,10 @@ export interface ImageStore {
     tree: Readable,
     options: { readonly changes: readonly string[]; readonly message: string },
   ): Promise<StoredImage>
-  /** `reference` is fully qualified with tag or digest: registry/path:tag. */
+  /**
+   * `reference` in any form, with or without tag. What is there already under the registry's digest is not copied.
+   * Progress ends with the digest; what the name meant before, and so the "Status:" line, is the caller's to say.
+   */
   pull(reference: string, auth: RegistryAuth | undefined, progress: Progress): Promise<StoredImage>
   /** Read-only lower directory of the image. */
   rootfs(id: string): string
