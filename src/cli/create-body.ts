@@ -23,7 +23,10 @@ export interface CreateBody {
 
 const orNull = <T>(values: readonly T[]): readonly T[] | null => (values.length === 0 ? null : values)
 
-/** `KEY` alone takes the caller's value, or is left out where there is none. Files come before flags. */
+/**
+ * `KEY` alone takes the caller's value. Where there is none, a file's line is left out, while `-e KEY` is sent as it is:
+ * it removes the image's. Files come before flags.
+ */
 export function environmentOf(
   files: readonly string[],
   given: readonly string[],
@@ -35,12 +38,14 @@ export function environmentOf(
     if (key === '') throw new Error(`no variable name on line '${line}'`)
     if (/\s/.test(key)) throw new Error(`variable '${key}' contains whitespaces`)
   }
-  const resolved: string[] = []
-  for (const item of [...lines, ...given]) {
-    if (item.includes('=')) resolved.push(item)
-    else if (env[item] !== undefined) resolved.push(`${item}=${env[item]}`)
+  const value = (item: string): string | undefined => {
+    if (item.includes('=')) return item
+    const own = env[item]
+    return own === undefined ? undefined : `${item}=${own}`
   }
-  return resolved
+  const all = [...lines.flatMap(line => value(line) ?? []), ...given.map(item => value(item) ?? item)]
+  // Said twice, the last counts.
+  return [...new Map(all.map(item => [item.split('=')[0], item])).values()]
 }
 
 function labelsOf(files: readonly string[], given: readonly string[]): Record<string, string> {

@@ -21,7 +21,6 @@ export interface Column<T> {
 }
 
 interface Method<T> {
-  readonly title: string
   readonly call: (item: T, argument: string) => string
 }
 
@@ -100,7 +99,7 @@ function prepare<T>(
         row(
           listing,
           column => column.title,
-          method => method.title,
+          (_, argument) => columnTitle(argument),
         ),
       ),
     )
@@ -144,18 +143,32 @@ export function labelText(labels: Readonly<Record<string, string>> | null | unde
     .join(',')
 }
 
+/** Title of a column that shows one label: the last part of its key. */
+function columnTitle(key: string): string {
+  return (key.split('.').at(-1) ?? '').replace(/[-_]/g, ' ')
+}
+
 /**
- * Prints what inspect found: JSON indented by four spaces as the engine ordered it, or a template per object. A newline
- * closes everything.
+ * Makes the function that prints what inspect found: JSON indented by four spaces in the engine's order, or a template
+ * per object, each closed by a newline. A text that is no template is refused here.
  */
-export function renderInspect(found: readonly unknown[], format: string): string {
-  if (format === '') return `${JSON.stringify(found, null, 4)}\n`
-  const source = format === 'json' ? '{{json .}}' : format
-  try {
-    const template = compileTemplate(source, { missing: 'error' })
-    return found.map(item => `${template.render(item)}\n`).join('')
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error
-    throw new Failure(`template parsing error: ${error.message}`, 1, { cause: error })
+export function prepareInspect(format: string): (found: readonly unknown[]) => string {
+  if (format === '') return found => `${JSON.stringify(found, null, 4)}\n`
+  if (format === 'json') return found => `${JSON.stringify(found)}\n`
+  const told = <R>(status: number, step: () => R): R => {
+    try {
+      return step()
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error
+      throw new Failure(`template parsing error: ${error.message}`, status, { cause: error })
+    }
   }
+  const template = told(64, () => compileTemplate(format, { missing: 'error' }))
+  return found => told(1, () => found.map(item => `${template.render(item)}\n`).join(''))
+}
+
+/** The same for one object: `json` is the object, not a list of one. */
+export function prepareObject(format: string): (object: unknown) => string {
+  const render = prepareInspect(format === 'json' ? '{{json .}}' : format)
+  return object => render([object])
 }

@@ -101,7 +101,7 @@ export function parsePorts(published: readonly string[], exposing: readonly stri
     const range = parseRange(ports)
     if (range === undefined) {
       const wrong = /^\d+-\d+$/.test(ports)
-        ? 'invalid range specified for port'
+        ? `invalid range specified for port: ${ports}`
         : `strconv.ParseUint: parsing ${JSON.stringify(ports)}: invalid syntax`
       throw new Error(`invalid range format for --expose: ${given}, error: ${wrong}`)
     }

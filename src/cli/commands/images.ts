@@ -135,12 +135,8 @@ export const pull = defineCommand({
       platform: values.platform,
       allTags: values['all-tags'],
     })
-    const familiarText = familiarReference(reference)
-    context.print(
-      reference.domain === 'docker.io'
-        ? `docker.io/${reference.path}${familiarText.slice(familiarName(reference).length)}`
-        : familiarText,
-    )
+    const tail = values['all-tags'] ? '' : familiarReference(reference).slice(familiarName(reference).length)
+    context.print(`${reference.domain}/${reference.path}${tail}`)
     return 0
   },
 })

@@ -1,7 +1,7 @@
 /** `info`: the engine at a glance. */
 import { defineCommand } from '../command.ts'
 import { text } from '../flags.ts'
-import { renderInspect } from '../format.ts'
+import { prepareObject } from '../format.ts'
 import { humanBinarySize } from '../units.ts'
 import { version as clientVersion } from '../../version.ts'
 
@@ -99,9 +99,10 @@ export const info = defineCommand({
   minimum: 0,
   maximum: 0,
   run: async (context, values) => {
+    const render = prepareObject(values.format)
     const answer = await context.client.json<Info>('GET', '/info')
     if (values.format !== '') {
-      context.stdout.write(renderInspect([answer], values.format))
+      context.stdout.write(render(answer))
       return 0
     }
     const body = lines(answer)

@@ -3,7 +3,7 @@ import { defineCommand, type Command } from '../command.ts'
 import type { Context } from '../context.ts'
 import { describe, EngineError, Failure } from '../failure.ts'
 import { boolean, text } from '../flags.ts'
-import { renderInspect } from '../format.ts'
+import { prepareInspect } from '../format.ts'
 
 /** In the order in which a name is looked for. */
 const kinds: Readonly<Record<string, (name: string) => string>> = {
@@ -43,6 +43,7 @@ async function find(
 }
 
 async function inspectAll(context: Context, names: readonly string[], options: Options): Promise<number> {
+  const render = prepareInspect(options.format)
   const candidates = options.type === '' ? Object.keys(kinds) : [options.type]
   const found: unknown[] = []
   const failures: string[] = []
@@ -56,7 +57,7 @@ async function inspectAll(context: Context, names: readonly string[], options: O
       failures.push(describe(error))
     }
   }
-  context.stdout.write(renderInspect(found, options.format))
+  context.stdout.write(render(found))
   for (const failure of failures) context.warn(failure)
   return failures.length === 0 ? 0 : 1
 }

@@ -5,7 +5,7 @@ import { confirm } from '../confirm.ts'
 import { forEachName } from '../each.ts'
 import { describe, EngineError, Failure } from '../failure.ts'
 import { boolean, commas, filterQuery, filters, integer, keyValue, list, map, maybe, text } from '../flags.ts'
-import { labelText, renderInspect, prepareList, type Listing } from '../format.ts'
+import { labelText, prepareInspect, prepareList, type Listing } from '../format.ts'
 import { choiceOf, endpointSettings, ipamConfig } from '../networking.ts'
 import { ipamPools } from '../subnets.ts'
 import { goTimeOf, naturalOrder, shortId } from '../units.ts'
@@ -28,7 +28,7 @@ export const networkListing: Listing<NetworkSummary> = {
     { name: 'Labels', title: 'LABELS', value: item => labelText(item.Labels) },
     { name: 'CreatedAt', title: 'CREATED AT', value: item => goTimeOf(item.Created) },
   ],
-  methods: { Label: { title: 'LABEL', call: (item, key) => item.Labels?.[key] ?? '' } },
+  methods: { Label: { call: (item, key) => item.Labels?.[key] ?? '' } },
 }
 
 export const ls = defineCommand({
@@ -72,6 +72,7 @@ export const inspect = defineCommand({
     ],
   ],
   run: async (context, values, names) => {
+    const render = prepareInspect(values.format)
     const found: unknown[] = []
     const failures: string[] = []
     for (const name of names) {
@@ -83,7 +84,7 @@ export const inspect = defineCommand({
         failures.push(describe(error))
       }
     }
-    context.stdout.write(renderInspect(found, values.format))
+    context.stdout.write(render(found))
     for (const failure of failures) context.warn(failure)
     return failures.length === 0 ? 0 : 1
   },

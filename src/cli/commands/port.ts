@@ -37,7 +37,7 @@ export const port = defineCommand({
     }
     const bindings = ports[`${Number(number)}/${protocol}`]
     if (bindings === undefined || bindings === null) {
-      throw new Failure(`no public port '${number}/${protocol}' published for ${name}`)
+      throw new Failure(`Error: No public port '${wanted}' published for ${name}`)
     }
     for (const line of bindings.map(hostPort).sort(naturalOrder)) context.print(line)
     return 0

@@ -75,7 +75,7 @@ export const containerListing: Listing<ContainerSummary> = {
     },
   ],
   methods: {
-    Label: { title: 'LABEL', call: (item, key) => item.Labels?.[key] ?? '' },
+    Label: { call: (item, key) => item.Labels?.[key] ?? '' },
   },
 }
 

@@ -2,7 +2,7 @@
 import { arch, platform } from 'node:os'
 import { defineCommand } from '../command.ts'
 import { text } from '../flags.ts'
-import { renderInspect } from '../format.ts'
+import { prepareObject } from '../format.ts'
 import { version as clientVersion } from '../../version.ts'
 
 interface Component {
@@ -53,6 +53,7 @@ export const version = defineCommand({
   minimum: 0,
   maximum: 0,
   run: async (context, values) => {
+    const render = prepareObject(values.format)
     const client = {
       Version: clientVersion,
       NodeVersion: process.version,
@@ -74,7 +75,7 @@ export const version = defineCommand({
       throw error
     }
     if (values.format !== '') {
-      context.stdout.write(renderInspect([{ Client: client, Server: server }], values.format))
+      context.stdout.write(render({ Client: client, Server: server }))
       return 0
     }
     const name = server.Platform?.Name ?? ''
