@@ -108,17 +108,22 @@ export class Client {
     return response
   }
 
-  /** One JSON value per line (pull, load, events), each as it arrives. */
+  /** One JSON value per line (pull, load), each as it arrives. */
   async *stream<T>(method: string, path: string, options: CallOptions = {}): AsyncGenerator<T> {
+    for await (const line of this.lines(method, path, options)) yield JSON.parse(line) as T
+  }
+
+  /** The lines of the answer that are not blank, each as it arrives. */
+  async *lines(method: string, path: string, options: CallOptions = {}): AsyncGenerator<string> {
     const response = await this.open(method, path, options)
     response.setEncoding('utf8')
     let rest = ''
     for await (const chunk of response as AsyncIterable<string>) {
       const lines = (rest + chunk).split('\n')
       rest = lines.pop() ?? ''
-      for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as T
+      for (const line of lines) if (line.trim() !== '') yield line
     }
-    if (rest.trim() !== '') yield JSON.parse(rest) as T
+    if (rest.trim() !== '') yield rest
   }
 
   /** POSTs and takes the connection over. An engine that answers 200 instead of 101 is understood, too. */

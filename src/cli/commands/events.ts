@@ -9,25 +9,28 @@ interface EventMessage {
   readonly Type: string
   readonly Action: string
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> | null }
+  /** Seconds. */
   readonly time?: number
-  readonly timeNano?: number
 }
 
-/** Nanoseconds do not fit a JSON number exactly; microseconds are what is left, and enough to order by eye. */
-function lineOf(event: EventMessage): string {
-  const nanoseconds =
-    event.timeNano === undefined ? BigInt(event.time ?? 0) * 1_000_000_000n : BigInt(event.timeNano)
+/** Nanoseconds since the epoch are too large for a number: they are read off the text itself. */
+function momentOf(event: EventMessage, source: string): bigint {
+  const digits = /"timeNano":(\d+)/.exec(source)?.[1]
+  return digits === undefined ? BigInt(event.time ?? 0) * 1_000_000_000n : BigInt(digits)
+}
+
+function lineOf(event: EventMessage, source: string): string {
   const attributes = Object.entries(event.Actor.Attributes ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}`)
     .join(', ')
   const tail = attributes === '' ? '' : ` (${attributes})`
-  return `${nanoTime(nanoseconds)} ${event.Type} ${event.Action} ${event.Actor.ID}${tail}`
+  return `${nanoTime(momentOf(event, source))} ${event.Type} ${event.Action} ${event.Actor.ID}${tail}`
 }
 
-function renderer(format: string): (event: EventMessage) => string {
+function renderer(format: string): (event: EventMessage, source: string) => string {
   if (format === '') return lineOf
-  if (format === 'json') return event => JSON.stringify(event)
+  if (format === 'json') return (_, source) => source
   try {
     const template = compileTemplate(format, { missing: 'empty' })
     return event => template.render(event)
@@ -53,10 +56,10 @@ export const events = defineCommand({
     const render = renderer(values.format)
     const time = (value: string): string | undefined =>
       value === '' ? undefined : toTimestamp(value, context.now())
-    const messages = context.client.stream<EventMessage>('GET', '/events', {
+    const messages = context.client.lines('GET', '/events', {
       query: { filters: filterQuery(values.filter), since: time(values.since), until: time(values.until) },
     })
-    for await (const message of messages) context.print(render(message))
+    for await (const line of messages) context.print(render(JSON.parse(line) as EventMessage, line))
     return 0
   },
 })
