@@ -49,7 +49,7 @@ describe('the options of the daemon', () => {
     const line =
       '-H unix:///x.sock -H tcp://127.0.0.1:2375 --data-root /d --exec-root=/e --bip 192.168.5.1/24 --fixed-cidr 192.168.5.0/25 ' +
       '--icc=false --ip-masq=false --mtu 1400 --ipv6 --default-address-pool base=10.64.0.0/12,size=24 --default-network-opt bridge=a.b=c ' +
-      '--dns 1.1.1.1 --dns 2.2.2.2 --dns-opt ndots:1 --log-level warn -D --firewall-backend iptables --web 127.0.0.1:7353 --runtime crun ' +
+      '--dns 1.1.1.1 --dns 2.2.2.2 --dns-opt ndots:1 --log-level warn -D --firewall-backend nftables --web 127.0.0.1:7353 --runtime crun ' +
       '--label a=b --host-gateway-ip 10.0.0.1,fd00::1 --log-opt max-size=1m'
     expect(options(line)).toMatchObject({
       listen: [
@@ -72,7 +72,7 @@ describe('the options of the daemon', () => {
       dnsOptions: ['ndots:1'],
       logLevel: 'warn',
       debug: true,
-      firewallBackend: 'iptables',
+      firewallBackend: 'nftables',
       web: { host: '127.0.0.1', port: 7353 },
       runtime: 'crun',
       labels: ['a=b'],
@@ -103,7 +103,7 @@ describe('the options of the daemon', () => {
       hostGatewayIps: ['10.0.0.1'],
       runtime: 'runc',
       bridge: { icc: false },
-      warnings: [],
+      warnings: ['--insecure-registry is not acted on yet'],
     })
   })
 
@@ -131,7 +131,8 @@ describe('the options of the daemon', () => {
     ['--bip 10.0.0.1', 'not an IPv4 address with prefix length'],
     ['--fixed-cidr fd00::/64', 'not an IPv4 address'],
     ['--dns example', 'example is not an IP address'],
-    ['--firewall-backend ebtables', "'nftables' or 'iptables'"],
+    ['--firewall-backend iptables', 'the only one there is so far'],
+    ['--iptables=false', 'cannot be switched off yet'],
     ['--log-level loud', 'debug, info'],
     ['--bridge br0 --bip 10.0.0.1/8', '--bip cannot be given as well'],
     ['--host-gateway-ip 1.1.1.1 --host-gateway-ip 2.2.2.2', 'only one IPv4 address'],
@@ -156,6 +157,11 @@ describe('the options of the daemon', () => {
       'tcp://0.0.0.0:2375 gives everybody who can reach it root on this machine: there is no authentication',
     ])
     expect(options('--userland-proxy').warnings).toHaveLength(1)
+    expect(options('--web off --log-driver json-file').warnings).toEqual([])
+    expect(options('--web 127.0.0.1:1 --label a=b').warnings).toEqual([
+      '--label is not acted on yet',
+      '--web is not acted on yet',
+    ])
   })
 
   it('name sockets as docker does', () => {

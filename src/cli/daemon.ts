@@ -37,6 +37,8 @@ interface Option<K extends Kind = Kind> {
   readonly summary: string
   /** Accepted for the sake of existing units, without effect: why, if that could surprise somebody. */
   readonly ignored?: true | string
+  /** Understood and handed on, but the engine does nothing with it as yet: said in the help and in a warning. */
+  readonly pending?: true
   /** Would weaken security if it were ignored: refused with this reason when switched on. */
   readonly refused?: string
 }
@@ -109,12 +111,9 @@ const table = {
     },
   ),
   'ip-forward': option('boolean', 'Switch on IP forwarding in the kernel (default true)'),
-  iptables: option('boolean', 'Write firewall rules for IPv4 (default true)'),
-  ip6tables: option('boolean', 'Write firewall rules for IPv6 (default true)'),
-  'firewall-backend': option(
-    'text',
-    "'nftables' or 'iptables' (default: chosen at start, with a stated reason)",
-  ),
+  iptables: option('boolean', 'Write firewall rules for IPv4: cannot be switched off yet'),
+  ip6tables: option('boolean', 'Write firewall rules for IPv6: cannot be switched off yet'),
+  'firewall-backend': option('text', 'The firewall backend: nftables'),
   'allow-direct-routing': option('boolean', 'Containers may be reached by their own addresses from outside'),
   // Names
   dns: option('list', 'DNS server for containers'),
@@ -126,18 +125,21 @@ const table = {
   // Containers and images
   runtime: option('text', 'OCI runtime: crun, runc or a path (default: chosen by probe)'),
   'default-runtime': option('text', 'The same in dockerd’s spelling'),
-  label: option('list', 'key=value label of the engine', { key: 'labels' }),
-  'log-driver': option('text', 'Log driver that containers name by default (default json-file)'),
-  'log-opt': option('map', 'Default log option', { key: 'log-opts' }),
+  label: option('list', 'key=value label of the engine', { key: 'labels', pending: true }),
+  'log-driver': option('text', 'Log driver that containers name by default (default json-file)', {
+    pending: true,
+  }),
+  'log-opt': option('map', 'Default log option', { key: 'log-opts', pending: true }),
   'insecure-registry': option('list', 'Registry to speak to without verifying TLS', {
     key: 'insecure-registries',
+    pending: true,
   }),
-  'registry-mirror': option('list', 'Mirror of Docker Hub', { key: 'registry-mirrors' }),
+  'registry-mirror': option('list', 'Mirror of Docker Hub', { key: 'registry-mirrors', pending: true }),
   // The process
-  web: option('text', 'Address of the web page, or off (default off)'),
+  web: option('text', 'Address of the web page, or off (default off)', { pending: true }),
   'log-level': option('text', 'debug, info, warn, error or fatal (default info)', { short: 'l' }),
   debug: option('boolean', 'Log everything', { short: 'D' }),
-  'shutdown-timeout': option('integer', 'Seconds that a stop may take (default 15)'),
+  'shutdown-timeout': option('integer', 'Seconds that a stop may take (default 15)', { pending: true }),
   'live-restore': option('boolean', 'Containers live on without the engine: always so here'),
   validate: option('boolean', 'Check the configuration and exit', { key: null }),
 
@@ -269,13 +271,13 @@ const placeholders: Readonly<Record<Kind, string>> = {
 }
 
 function flagOf(name: Name): Flag<unknown> {
-  const { kind, short, summary, ignored: unused, refused: never } = entry(name)
+  const { kind, short, summary, ignored: unused, pending, refused: never } = entry(name)
   const read = readers[kind] as (text: string, previous: unknown) => unknown
   return {
     takesValue: kind !== 'boolean',
     ...(short === undefined ? {} : { short }),
     placeholder: placeholders[kind],
-    summary,
+    summary: pending === true ? `${summary}; not acted on yet` : summary,
     initial: undefined,
     hidden: unused !== undefined || never !== undefined,
     read,
@@ -480,7 +482,10 @@ function check(given: Given): void {
   }
   const backend = given['firewall-backend']
   if (backend !== undefined && backend !== '') {
-    demand(backend === 'nftables' || backend === 'iptables', 'firewall-backend', "'nftables' or 'iptables'")
+    demand(backend === 'nftables', 'firewall-backend', 'nftables is the only one there is so far')
+  }
+  for (const rules of ['iptables', 'ip6tables'] as const) {
+    demand(given[rules] !== false, rules, 'the firewall rules cannot be switched off yet')
   }
   const level = given['log-level']
   if (level !== undefined)
@@ -514,6 +519,11 @@ function warningsOf(given: Given): string[] {
     // What is switched off, and is not there, is as asked.
     if (typeof reason === 'string' && value !== undefined && value !== false)
       warnings.push(`--${name} is ignored: ${reason}`)
+  }
+  for (const name of names) {
+    const value = given[name]
+    const asked = value !== undefined && value !== '' && value !== 'off' && value !== 'json-file'
+    if (entry(name).pending === true && asked) warnings.push(`--${name} is not acted on yet`)
   }
   if (given['live-restore'] === false)
     warnings.push('--live-restore=false is ignored: containers always outlive the engine')
@@ -562,7 +572,7 @@ export function daemonOptions(given: Given): DaemonOptions {
     ipForward: given['ip-forward'] ?? true,
     iptables: given.iptables ?? true,
     ip6tables: given.ip6tables ?? true,
-    firewallBackend: backend === 'nftables' || backend === 'iptables' ? backend : undefined,
+    firewallBackend: backend === 'nftables' ? backend : undefined,
     allowDirectRouting: given['allow-direct-routing'] ?? false,
     dns: given.dns ?? [],
     dnsSearch: given['dns-search'] ?? [],

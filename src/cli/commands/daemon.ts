@@ -28,7 +28,7 @@ export const daemon = defineCommand({
   examples: [
     ['linkspan daemon', 'With everything as it comes'],
     ['linkspan daemon -H tcp://127.0.0.1:2375 -H unix:///run/linkspan/docker.sock', 'Two places to listen'],
-    ['linkspan daemon --bip 192.168.5.1/24 --firewall-backend iptables', 'As dockerd takes them'],
+    ['linkspan daemon --bip 192.168.5.1/24 --icc=false', 'As dockerd takes them'],
   ],
   run: async (context, values) => {
     const given = values as Parameters<typeof mergeConfig>[0]
