@@ -55,7 +55,7 @@ async function atTheKernel(context: Context): Promise<readonly Row[]> {
   const kernel = await openBenchKernel(context.directory)
   try {
     await kernel.run([
-      { do: 'nft.load', text: rulesetText({ forwardPolicy: 'accept', directRouting: false }) },
+      { do: 'nft.load', text: rulesetText({ guarded: [], directRouting: false }) },
       {
         do: 'bridge.add',
         bridge: {

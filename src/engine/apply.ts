@@ -13,12 +13,15 @@ import {
   type FirewallIntent,
   inverse,
   type KernelObject,
+  type ListenerObject,
+  type RelayObject,
   type ReservationObject,
   type RouteObject,
   type VethObject,
 } from '../network/index.ts'
 import type { Firewall } from './firewall/firewall.ts'
 import type { Log } from './log.ts'
+import { openRelay, type Relay } from './relay.ts'
 
 /** How we recognise a link as ours after a crash. */
 export const aliasPrefix = 'linkspan:'
@@ -33,6 +36,7 @@ export class Applier {
   readonly #log: Log
   /** Sockets of namespaces taken from the pool, until the resolver listens on them. */
   readonly #sockets = new Map<NetnsName, ResolverSockets>()
+  readonly #relays = new Map<string, Relay>()
   readonly #doomedLinks = new Set<string>()
   readonly #doomedNamespaces = new Set<NetnsName>()
   #reaping: Promise<void> | undefined
@@ -58,16 +62,16 @@ export class Applier {
   }
 
   /**
-   * Applies the difference, then calls `commit` (which makes it durable). If either fails everything is put back and
+   * Applies the difference, then calls `commit` (which makes it durable). If any of it fails everything is put back and
    * the error is thrown.
    */
   async apply(difference: Difference, commit: () => Promise<void>): Promise<void> {
-    await this.#bringUp(difference)
+    await this.#operate(difference)
     try {
+      await this.#serve(difference)
       await commit()
     } catch (error) {
-      await this.#bringUp(withoutDeferred(inverse(difference)))
-      this.#tearDown(difference.add)
+      await this.#undo(difference)
       throw error
     }
     this.#tearDown(difference.remove)
@@ -76,25 +80,63 @@ export class Applier {
     if (leavesLiveNamespace(difference)) await this.settled()
   }
 
+  /** Ends what lives in this process; the kernel's objects stay. */
+  async close(): Promise<void> {
+    for (const relay of this.#relays.values()) relay.close()
+    await this.settled()
+  }
+
   /** Resolves when every deletion asked for so far is done. */
   async settled(): Promise<void> {
     while (this.#reaping !== undefined) await this.#reaping
   }
 
-  async #bringUp(difference: Difference): Promise<void> {
+  /** The kernel's part: one batch, all or nothing. */
+  async #operate(difference: Difference): Promise<void> {
     const operations = this.#operations(difference)
     if (operations.length > 0) await this.#kernel.run(operations)
+  }
+
+  /** What cannot be undone is told and left to the next reconciliation; the rest is undone all the same. */
+  async #undo(difference: Difference): Promise<void> {
+    const back = withoutDeferred(inverse(difference))
+    for (const step of [() => this.#operate(back), () => this.#serve(back)]) {
+      await step().catch((error: unknown) => this.#log.error({ err: error }, 'undoing a command failed'))
+    }
+    this.#tearDown(difference.add)
+  }
+
+  /** The part of this process: names, and sockets that somebody serves. */
+  async #serve(difference: Difference): Promise<void> {
     const names = zoneChanges(difference)
     if (names.length > 0) await this.#resolver.update(names)
-    for (const object of difference.add) {
-      if (object.kind !== 'listener') continue
-      const sockets = this.#sockets.get(object.netns) ?? (await this.#kernel.openResolver(object.netns))
-      this.#sockets.delete(object.netns)
-      await this.#resolver.listen(object.owner, sockets)
+    for (const object of [...difference.remove, ...difference.change.map(c => c.before)]) {
+      if (object.kind === 'relay') this.#closeRelay(object)
     }
+    for (const object of [...difference.add, ...difference.change.map(c => c.after)]) {
+      if (object.kind === 'relay') await this.#openRelay(object)
+    }
+    for (const object of difference.add) if (object.kind === 'listener') await this.#listen(object)
     for (const object of difference.remove) {
       if (object.kind === 'listener') await this.#resolver.unlisten(object.owner)
     }
+  }
+
+  async #listen({ netns, owner }: ListenerObject): Promise<void> {
+    const sockets = this.#sockets.get(netns) ?? (await this.#kernel.openResolver(netns))
+    this.#sockets.delete(netns)
+    await this.#resolver.listen(owner, sockets)
+  }
+
+  async #openRelay(object: RelayObject): Promise<void> {
+    const { protocol, hostIp: address, hostFrom: from, hostTo: to } = object
+    const sockets = await this.#kernel.serveReserved({ protocol, address, from, to })
+    this.#relays.set(object.key, openRelay(object, sockets, this.#log))
+  }
+
+  #closeRelay({ key }: RelayObject): void {
+    this.#relays.get(key)?.close()
+    this.#relays.delete(key)
   }
 
   #operations({ add, change, remove }: Difference): readonly Operation[] {

@@ -1,7 +1,7 @@
 /**
  * The engine: opened on a data root, it brings the kernel to what the state says and takes commands from then on.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openImageStore, openRuntime } from '../container/index.ts'
 import type { DaemonOptions } from '../daemon-options.ts'
@@ -16,6 +16,7 @@ import { ensurePredefined, refuseForeignBridge } from './default-networks.ts'
 import { timestamp } from './events.ts'
 import { Execs } from './execs.ts'
 import { Files } from './files.ts'
+import { Forwarding, isOn } from './forwarding.ts'
 import type { Firewall } from './firewall/firewall.ts'
 import { nftablesFirewall } from './firewall/nftables.ts'
 import { HostPorts } from './host-ports.ts'
@@ -97,7 +98,7 @@ async function assemble(
   onFatal: (error: Error) => void,
   opened: Opened,
 ): Promise<Engine> {
-  const newMeta = () => ({ schemaVersion, hostId: randomId(), forwardingSwitchedOn: false })
+  const newMeta = () => ({ schemaVersion, hostId: randomId(), forwardingSwitchedOn: [] })
   const store = opened.add(Store.open(join(options.dataRoot, 'state'), newMeta))
   mkdirSync(options.execRoot, { recursive: true, mode: 0o711 })
   const netnsDirectory = join(options.execRoot, 'netns')
@@ -110,8 +111,8 @@ async function assemble(
     }),
   )
   await refuseForeignBridge(options, kernel)
-  const forwarding = await planForwarding(options, store)
-  const firewall = chooseFirewall(options, store.meta.forwardingSwitchedOn)
+  const forwarding = new Forwarding(options, store, kernel)
+  const firewall = chooseFirewall(options, forwarding)
   const settings = { dataRoot: options.dataRoot, execRoot: options.execRoot, runtime: options.runtime }
   const runtime = opened.add(await openRuntime(settings))
   const images = await openImageStore(settings)
@@ -126,11 +127,11 @@ async function assemble(
       { onFailure: onFatal },
     ),
   )
-  const applier = new Applier(kernel, resolver, firewall, log)
+  const applier = opened.add(new Applier(kernel, resolver, firewall, log))
   const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
   core.state.apply(store.load())
 
-  const networks = new Networks(core)
+  const networks = new Networks(core, family => forwarding.need(family, () => firewall.load()))
   const records = new ContainerRecords(core)
   const joining = new Joining(core, new HostPorts())
   const files = new Files(core)
@@ -143,10 +144,7 @@ async function assemble(
   await lifecycle.recover()
   await images.sweep(new Set(core.state.images.keys()))
   await reconcile(core, kernel, firewall)
-  // Only now: forwarding without the rules would make the host a router for its neighbours, if only for a moment.
-  if (forwarding.switchOn) {
-    await kernel.run([{ do: 'sysctl.set', key: 'net/ipv4/ip_forward', value: '1' }])
-  }
+  for (const network of core.state.networks.values()) await networks.forward(network)
   await ensurePredefined(core, networks)
   await lifecycle.startByPolicy()
 
@@ -161,7 +159,7 @@ async function assemble(
       netnsDirectory,
       runtime: runtime.info,
       firewall: { driver: firewall.driver, reason: firewall.reason },
-      ipForwarding: isForwarding(),
+      ipForwarding: isOn(4),
       warnings: forwarding.warnings,
       defaultAddressPools: options.defaultAddressPools,
       startedAt,
@@ -231,33 +229,13 @@ async function reconcile(core: Core, kernel: Kernel, firewall: Firewall): Promis
   await core.applier.apply(found, async () => {})
 }
 
-/**
- * Containers reach the world by the host's forwarding. If it is off it is switched on, and from then on our own
- * forward chain drops what concerns none of our bridges: nobody asked for a router.
- */
-async function planForwarding(
-  options: DaemonOptions,
-  store: Store,
-): Promise<{ readonly switchOn: boolean; readonly warnings: readonly string[] }> {
-  if (isForwarding()) return { switchOn: false, warnings: [] }
-  if (!options.ipForward) {
-    return { switchOn: false, warnings: ['IPv4 forwarding is disabled. Networking will not work.'] }
-  }
-  await store.setMeta({ ...store.meta, forwardingSwitchedOn: true })
-  return { switchOn: true, warnings: [] }
-}
-
-function isForwarding(): boolean {
-  return readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim() === '1'
-}
-
-function chooseFirewall(options: DaemonOptions, guardForwarding: boolean): Firewall {
+function chooseFirewall(options: DaemonOptions, forwarding: Forwarding): Firewall {
   const reason =
     options.firewallBackend === 'nftables'
       ? 'asked for with --firewall-backend'
       : 'the default: constant rules, state in sets and maps'
   return nftablesFirewall(
-    { forwardPolicy: guardForwarding ? 'drop' : 'accept', directRouting: options.allowDirectRouting },
+    () => ({ guarded: forwarding.guarded, directRouting: options.allowDirectRouting }),
     reason,
   )
 }

@@ -3,7 +3,7 @@
  * before the process exists, and is given up after it is gone. What policies restart is restarted here.
  */
 import { fault, wrapFault } from '../base/index.ts'
-import type { ExitStatus, RunSpec } from '../container/index.ts'
+import { type ExitStatus, type RunSpec, startExitCode } from '../container/index.ts'
 import type { Id } from '../network/index.ts'
 import type { ContainerRecords } from './container-records.ts'
 import type { Core } from './core.ts'
@@ -217,7 +217,7 @@ export class Lifecycle {
     const sandbox = this.#core.state.sandboxOf(id)
     if (sandbox === undefined && namespace?.own !== undefined)
       this.#core.applier.discardNamespace(namespace.own)
-    const exitCode = failureExitCode(message)
+    const exitCode = startExitCode(message)
     await this.#core.change(() => ({
       ...(sandbox === undefined ? {} : this.#joining.leave(sandbox)),
       containers: {
@@ -364,12 +364,6 @@ export class Lifecycle {
 
 /** Takes the process out of a state record. */
 const noProcess = { process: undefined }
-
-/** Docker's exit codes of a container that could not be started: 127 not found, 126 not executable, else 128. */
-function failureExitCode(message: string): number {
-  if (/executable file not found|no such file or directory/.test(message)) return 127
-  return /permission denied|is a directory/.test(message) ? 126 : 128
-}
 
 function executionSeconds({ startedAt }: ContainerState): string {
   return String(Math.max(0, Math.round((Number(nowNanoseconds()) / 1e6 - Date.parse(startedAt)) / 1000)))

@@ -6,6 +6,7 @@ import {
   checkConfigUnused,
   defaultPools,
   type Endpoint,
+  type Family,
   type Id,
   isPredefinedName,
   macFromBytes,
@@ -38,9 +39,11 @@ const nothing: Avoid = { 4: RangeSet.empty, 6: RangeSet.empty }
 
 export class Networks {
   readonly #core: Core
+  readonly #needForwarding: (family: Family) => Promise<void>
 
-  constructor(core: Core) {
+  constructor(core: Core, needForwarding: (family: Family) => Promise<void>) {
     this.#core = core
+    this.#needForwarding = needForwarding
   }
 
   async create(request: NetworkRequest): Promise<{ readonly id: Id; readonly warning: string }> {
@@ -58,11 +61,19 @@ export class Networks {
     const bridgeName = request.options?.[optionKeys.bridgeName]
     // A name that the engine makes up carries the network's id: no link on the host can have it.
     const links = bridgeName === undefined ? [] : await this.#core.kernel.links()
-    return await this.#core.write(() => {
+    const network = await this.#core.write(() => {
       const context = { ...this.#context(avoid), predefined, ...(mac === undefined ? {} : { mac }) }
       const network = adopt(networkFromRequest(request, context), links)
       return { change: { networks: { put: [network] } }, result: network }
     })
+    await this.forward(network)
+    return network
+  }
+
+  /** Containers on a bridge that is joined to the world need the host to forward. */
+  async forward(network: Network): Promise<void> {
+    if (network.bridge === undefined || network.internal) return
+    for (const { family } of network.pools) await this.#needForwarding(family)
   }
 
   async remove(term: string): Promise<void> {

@@ -56,6 +56,7 @@ export async function observe(
         observed.push(object)
         break
       case 'reservation':
+      case 'relay':
       case 'listener':
       case 'zone-network':
       case 'zone-endpoint':

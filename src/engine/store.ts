@@ -6,6 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
+import type { Family } from '../network/index.ts'
 import type { Records, StateChange, TableName } from './state.ts'
 
 /** Version of the records' shape. A store of a later version is refused; older ones are migrated step by step. */
@@ -16,8 +17,8 @@ export interface Meta {
   readonly schemaVersion: number
   /** Stable id of this installation, 64 hex digits. */
   readonly hostId: string
-  /** The engine switched on the host's forwarding itself: its own forward chain then drops by default. */
-  readonly forwardingSwitchedOn: boolean
+  /** Families whose forwarding the engine switched on itself: its forward chain then drops what is not its own. */
+  readonly forwardingSwitchedOn: readonly Family[]
 }
 
 export class Store {

@@ -62,6 +62,7 @@ export async function openKernel(
     openResolver: async netns =>
       (await call('openResolver', netns)) as Awaited<ReturnType<Kernel['openResolver']>>,
     openSocket: async (netns, family, type) => (await call('openSocket', netns, family, type)) as number,
+    serveReserved: async port => (await call('serveReserved', port)) as readonly number[],
     deleteNamespaces: async names => void (await call('deleteNamespaces', names)),
     namespaces: async () => (await call('namespaces')) as Awaited<ReturnType<Kernel['namespaces']>>,
     links: async netns => (await call('links', netns)) as Awaited<ReturnType<Kernel['links']>>,

@@ -207,6 +207,10 @@ export class Executor {
     return this.#inside(netns, () => openInternetSocket(family, type))
   }
 
+  serveReserved(spec: ReservationSpec): readonly number[] {
+    return this.#reservations.serve(spec)
+  }
+
   deleteNamespaces(names: readonly NetnsName[]): void {
     const failures: KernelError[] = []
     for (const name of names) {

@@ -171,6 +171,11 @@ export interface Kernel {
   openResolver(netns: NetnsName): Promise<ResolverSockets>
   /** A UDP or TCP socket made inside a namespace, non-blocking, unbound; for questions to servers reachable there. */
   openSocket(netns: NetnsName, family: 4 | 6, type: 'udp' | 'tcp'): Promise<number>
+  /**
+   * Lets the sockets of a reservation through and hands out copies of them, one per port in order: the receiver serves
+   * on them and closes them. Empty for SCTP and for ranges that are held without sockets.
+   */
+  serveReserved(port: ReservationSpec): Promise<readonly number[]>
   /** Unmounts and removes namespaces; the kernel then destroys their veths. Absent ones are not an error. */
   deleteNamespaces(names: readonly NetnsName[]): Promise<void>
   /** Names of the namespace files there are. Prepared but unused ones are marked free. */

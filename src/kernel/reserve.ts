@@ -23,6 +23,9 @@ const RESERVED_PORTS = 'net/ipv4/ip_local_reserved_ports'
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const SO_ATTACH_FILTER = 26
+const SO_DETACH_FILTER = 27
+const F_DUPFD_CLOEXEC = 1030
+const SERVING_BACKLOG = 511
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 
@@ -119,6 +122,20 @@ export class PortReservations {
     for (const descriptor of reservation.sockets) closeSync(descriptor)
     if (reservation.wide.length > 0) this.#unreserveWide()
     return true
+  }
+
+  /**
+   * Copies of a reservation's sockets that receive what comes to them. The filter belongs to the socket, not to the
+   * descriptor: it is taken off for both.
+   */
+  serve(spec: ReservationSpec): readonly number[] {
+    const doing = `serve ${spec.address} ports ${spec.from}-${spec.to}/${spec.protocol}`
+    const sockets = spec.protocol === 'sctp' ? [] : (this.#held.get(keyOf(spec))?.sockets ?? [])
+    return sockets.map(descriptor => {
+      setOption(doing, descriptor, SOL_SOCKET, SO_DETACH_FILTER, 0)
+      if (spec.protocol === 'tcp') call(doing, 'listen', descriptor, SERVING_BACKLOG)
+      return call(doing, 'fcntl', descriptor, F_DUPFD_CLOEXEC, 0)
+    })
   }
 
   close(): void {

@@ -41,6 +41,8 @@ class Service {
       }
       case 'openResolver':
         return executor.openResolver(args[0] as NetnsName)
+      case 'serveReserved':
+        return executor.serveReserved(args[0] as ReservationSpec)
       case 'openSocket':
         return executor.openSocket(args[0] as NetnsName, args[1] as 4 | 6, args[2] as 'udp' | 'tcp')
       case 'deleteNamespaces':

@@ -89,6 +89,17 @@ export interface PublishObject extends Described {
   readonly targetFrom: number
 }
 
+/** Packets to these host ports that no rule can translate are carried to the container by the engine's own process. */
+export interface RelayObject extends Described {
+  readonly kind: 'relay'
+  readonly protocol: Protocol
+  readonly hostIp: string
+  readonly hostFrom: number
+  readonly hostTo: number
+  readonly target: string
+  readonly targetFrom: number
+}
+
 /** The embedded resolver answers in this namespace. */
 export interface ListenerObject extends Described {
   readonly kind: 'listener'
@@ -128,6 +139,7 @@ export type KernelObject =
   | ReservationObject
   | SegmentObject
   | PublishObject
+  | RelayObject
   | ListenerObject
   | ZoneNetworkObject
   | ZoneEndpointObject
@@ -324,12 +336,11 @@ function portObjects(port: PublishedPort, joined: readonly Joined[]): readonly K
     from: port.hostFrom,
     to: port.hostTo,
   }
-  const target = port.hostIp.includes(':') ? carrier.endpoint.ipv6 : carrier.endpoint.ipv4
-  // A v6 host address in front of a v4-only container: the kernel cannot translate between families.
-  if (target === undefined) return [reservation]
-  return [
-    reservation,
-    {
+  const v6 = port.hostIp.includes(':')
+  const target = v6 ? carrier.endpoint.ipv6 : carrier.endpoint.ipv4
+  const objects: KernelObject[] = [reservation]
+  if (target !== undefined) {
+    objects.push({
       kind: 'publish',
       key: `publish ${name}`,
       owner: port.endpointId,
@@ -340,8 +351,24 @@ function portObjects(port: PublishedPort, joined: readonly Joined[]): readonly K
       hostTo: port.hostTo,
       target: stripLength(target),
       targetFrom: port.containerFrom,
-    },
-  ]
+    })
+  }
+  // What a v6 address receives untranslated: ::1, and everything if the container has only IPv4.
+  const relayed = target ?? carrier.endpoint.ipv4
+  if (v6 && relayed !== undefined) {
+    objects.push({
+      kind: 'relay',
+      key: `relay ${name}`,
+      owner: port.endpointId,
+      protocol: port.protocol,
+      hostIp: port.hostIp,
+      hostFrom: port.hostFrom,
+      hostTo: port.hostTo,
+      target: stripLength(relayed),
+      targetFrom: port.containerFrom,
+    })
+  }
+  return objects
 }
 
 function canonicalPrefix(text: string): string {

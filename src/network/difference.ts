@@ -27,10 +27,11 @@ const rank: Readonly<Record<KernelObject['kind'], number>> = {
   veth: 4,
   route: 5,
   publish: 6,
-  'zone-network': 7,
-  'zone-endpoint': 8,
-  'zone-sandbox': 9,
-  listener: 10,
+  relay: 7,
+  'zone-network': 8,
+  'zone-endpoint': 9,
+  'zone-sandbox': 10,
+  listener: 11,
 }
 
 export function difference(before: Iterable<KernelObject>, after: Iterable<KernelObject>): Difference {

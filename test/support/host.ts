@@ -36,7 +36,7 @@ export class TestHost {
   /** A host with a daemon that has the busybox image. */
   static async open(flags: readonly string[] = []): Promise<TestHost> {
     const directory = mkdtempSync(join(tmpdir(), 'ls-'))
-    const lab = await createLab({ directory: join(directory, 'lab') })
+    const lab = await createLab({ directory: join(directory, 'lab'), ipv6: true })
     const host = new TestHost(lab, directory, flags)
     await host.start()
     const imported = await host.shell(

@@ -11,11 +11,11 @@ import {
 import type { Firewall } from './firewall.ts'
 import { rulesetText, type RulesetOptions, type SetName, sets, table } from './ruleset.ts'
 
-export function nftablesFirewall(options: RulesetOptions, reason: string): Firewall {
+export function nftablesFirewall(options: () => RulesetOptions, reason: string): Firewall {
   return {
     driver: 'nftables',
     reason,
-    load: () => [{ do: 'nft.load', text: rulesetText(options) }],
+    load: () => [{ do: 'nft.load', text: rulesetText(options()) }],
     update(add, remove) {
       const adding = add.flatMap(elementsOf)
       const removing = remove.flatMap(elementsOf)

@@ -14,6 +14,8 @@
  * - Few, large, typed maps. A chain or set per network would make loading and look-up grow with their number.
  */
 
+import type { Family } from '../../network/index.ts'
+
 export const table = 'linkspan'
 
 /** Sets and maps with the fields of their keys and values; the renderer and the text are generated from it. */
@@ -42,10 +44,10 @@ export type SetName = keyof typeof sets
 
 export interface RulesetOptions {
   /**
-   * What happens to forwarded packets that concern none of our bridges. `drop` if the engine itself switched on the
-   * host's forwarding: otherwise the host would have become a router for its neighbours without anybody asking.
+   * Families whose forwarding the engine switched on itself: packets that concern none of our bridges are dropped,
+   * otherwise the host would have become a router for its neighbours without anybody asking.
    */
-  readonly forwardPolicy: 'accept' | 'drop'
+  readonly guarded: readonly Family[]
   /** Containers may be reached by their own address from other hosts. */
   readonly directRouting: boolean
 }
@@ -54,7 +56,7 @@ export interface RulesetOptions {
  * Loading it is one transaction. `flush table` empties the chains and keeps the elements of the sets, so loading over
  * a running ruleset never lets a packet see it half-made.
  */
-export function rulesetText({ forwardPolicy, directRouting }: RulesetOptions): string {
+export function rulesetText({ guarded, directRouting }: RulesetOptions): string {
   const declarations = Object.entries(sets).map(
     ([name, type]) => `  ${type.includes(' : ') ? 'map' : 'set'} ${name} { ${type}; }`,
   )
@@ -81,6 +83,7 @@ ${
   }
   chain publish_host {
     type nat hook output priority -100; policy accept;
+    ip6 daddr ::1 accept comment "served by the engine: ::1 cannot be translated"
     fib daddr type local jump publish
   }
   chain publish {
@@ -107,10 +110,10 @@ ${
   }
 
   chain forward {
-    type filter hook forward priority filter; policy ${forwardPolicy};
+    type filter hook forward priority filter; policy accept;
     oifname vmap @to_bridge
     iifname vmap @from_bridge
-  }
+${guarded.map(family => `    meta nfproto ipv${family} drop comment "forwarding was off before the engine came"\n`).join('')}  }
   chain to_nat {
     ct state vmap { established : accept, related : accept, invalid : drop }
     iifname . oifname vmap @same_bridge
