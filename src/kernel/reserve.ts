@@ -18,7 +18,7 @@ import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM
 import { listBoundSockets, socketHolder } from './sockdiag.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
 
-export const REAL_SOCKETS = 256
+const REAL_SOCKETS = 256
 const RESERVED_PORTS = 'net/ipv4/ip_local_reserved_ports'
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2

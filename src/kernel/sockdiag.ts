@@ -14,7 +14,7 @@ const ANSWER_LENGTH = 72
 const LISTENING = 1 << 10
 const ANY_STATE = 0xfff
 
-export const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: IPPROTO_SCTP }
+const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: IPPROTO_SCTP }
 
 export interface BoundSocket {
   readonly address: string

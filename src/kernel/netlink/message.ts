@@ -14,8 +14,8 @@ import { malformed } from '../error.ts'
 
 export const HEADER_LENGTH = 16
 
-export const NLM_F_REQUEST = 0x1
-export const NLM_F_ACK = 0x4
+const NLM_F_REQUEST = 0x1
+const NLM_F_ACK = 0x4
 export const NLM_F_ECHO = 0x8
 export const NLM_F_DUMP_INTR = 0x10
 export const NLM_F_DUMP = 0x300
@@ -27,7 +27,6 @@ export const NLM_F_APPEND = 0x800
 export const NLMSG_NOOP = 1
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
-export const NLMSG_OVERRUN = 4
 
 const NLA_F_NESTED = 0x8000
 const NLA_TYPE_MASK = 0x3fff

@@ -24,7 +24,7 @@ import {
   type Message,
 } from './message.ts'
 
-export const AF_NETLINK = 16
+const AF_NETLINK = 16
 export const NETLINK_ROUTE = 0
 export const NETLINK_SOCK_DIAG = 4
 export const NETLINK_NETFILTER = 12

@@ -36,11 +36,11 @@ const verdictCodes = {
   jump: NFT_JUMP,
 } as const
 
-export function isVerdict(data: NftElement['data']): data is NftVerdict {
+function isVerdict(data: NftElement['data']): data is NftVerdict {
   return data !== undefined && 'verdict' in data
 }
 
-export function writeVerdict(writer: MessageWriter, type: number, verdict: NftVerdict): void {
+function writeVerdict(writer: MessageWriter, type: number, verdict: NftVerdict): void {
   writer.nested(type, data =>
     data.nested(NFTA_DATA_VERDICT, inner => {
       inner.u32be(NFTA_VERDICT_CODE, verdictCodes[verdict.verdict])

@@ -51,7 +51,7 @@ function genericHeader(family: number, resource = 0): Buffer {
   return header
 }
 
-export const nftMessage = (type: number) => (NFNL_SUBSYS_NFTABLES << 8) | type
+const nftMessage = (type: number) => (NFNL_SUBSYS_NFTABLES << 8) | type
 
 /** Messages of one transaction, wrapped in its begin and end. */
 export class Batch {

@@ -36,8 +36,6 @@ export const NFTA_EXPR_NAME = 1
 export const NFTA_EXPR_DATA = 2
 
 export const NFT_SET_INTERVAL = 0x4
-export const NFT_SET_MAP = 0x8
-export const NFT_SET_CONCAT = 0x80
 export const NFTA_SET_TABLE = 1
 export const NFTA_SET_NAME = 2
 export const NFTA_SET_FLAGS = 3
@@ -45,10 +43,6 @@ export const NFTA_SET_KEY_TYPE = 4
 export const NFTA_SET_KEY_LEN = 5
 export const NFTA_SET_DATA_TYPE = 6
 export const NFTA_SET_DATA_LEN = 7
-export const NFTA_SET_DESC = 9
-export const NFTA_SET_ID = 10
-export const NFTA_SET_DESC_CONCAT = 2
-export const NFTA_SET_FIELD_LEN = 1
 
 export const NFT_SET_ELEM_INTERVAL_END = 0x1
 export const NFTA_SET_ELEM_KEY = 1
