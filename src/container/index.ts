@@ -11,5 +11,6 @@ export {
   withDefaultTag,
   type Reference,
 } from './reference.ts'
+export { startExitCode } from './messages.ts'
 export { openRuntime } from './runtime.ts'
 export type * from './types.ts'
