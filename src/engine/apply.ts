@@ -258,10 +258,13 @@ function setBridge(bridge: BridgeObject): readonly Operation[] {
   return [{ do: 'bridge.set', bridge: bridgeSpec(bridge) }, loopbackRouting(bridge)]
 }
 
-function bridgeSpec({ name, owner, mac, mtu, addresses, ipv6 }: BridgeObject) {
+function bridgeSpec({ name, owner, mac, mtu, addresses, ipv6, adopted }: BridgeObject) {
+  // An adopted bridge stays its owner's: with our alias a later start would take it for a leftover of ours.
+  const alias = adopted ? '' : `${aliasPrefix}${owner}`
+
   return {
     name,
-    alias: `${aliasPrefix}${owner}`,
+    alias,
     mac,
     addresses,
     ipv6,

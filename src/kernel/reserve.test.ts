@@ -165,6 +165,33 @@ describe.skipIf(cannotRun !== '')('reservations', () => {
     closeSync(client)
   })
 
+  test('copies of the sockets are served, and the port stays held until both are closed', async () => {
+    ports.reserve(spec({ to: 8081 }))
+    const copies = ports.serve(spec({ to: 8081 }))
+    expect(copies).toHaveLength(2)
+    const [first, second] = copies.map(fd => {
+      const server = createServer(socket => socket.end('served')).listen({ fd })
+      servers.push(server)
+      return server
+    })
+    const client = connect(8081, '127.0.0.1').setEncoding('utf8')
+    expect(await once(client, 'data')).toEqual(['served'])
+    ports.release(spec({ to: 8081 }))
+    expect(() => openBoundSocket('0.0.0.0', 8080, 'tcp')).toThrow(
+      expect.objectContaining({ code: 'EADDRINUSE' }),
+    )
+    for (const server of [first, second]) server?.close()
+    closeSync(openBoundSocket('0.0.0.0', 8080, 'tcp'))
+  })
+
+  test.each([{ protocol: 'sctp' as const }, { to: 9000 }, { from: 8083 }])(
+    'there is nothing to serve of %j',
+    change => {
+      if (!('protocol' in change) && !('from' in change)) ports.reserve(spec(change))
+      expect(ports.serve(spec(change))).toEqual([])
+    },
+  )
+
   test('a port whose last connection has just ended can be reserved', async () => {
     const server = await listen(8080, '127.0.0.1')
     server.on('connection', socket => socket.end())

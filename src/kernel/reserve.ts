@@ -1,7 +1,7 @@
 /**
  * Host ports that are ours. A published port is carried by nftables, not by a socket; the socket is there so that
- * nobody else can bind the port, and so that we notice who has. It must never accept: a filter drops everything that
- * reaches it, connection attempts included.
+ * nobody else can bind the port, and so that we notice who has. It must not accept by accident: a filter drops
+ * everything that reaches it, connection attempts included, until somebody asks to serve what no rule can carry.
  *
  * Up to 256 ports of one reservation are real sockets. Wider ones are checked for listeners and then kept from being
  * picked by chance, through net.ipv4.ip_local_reserved_ports: a thousand sockets per range would be paid for on every

@@ -141,7 +141,8 @@ export class TestHost {
     const files = readdirSync(join(this.directory, 'run/netns'))
     const free = files.filter(name => name.endsWith('.free')).map(name => name.slice(0, -'.free'.length))
     const namespaces = files.filter(name => !name.endsWith('.free') && !free.includes(name))
-    const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    // The daemon mounts in the lab's own mount namespace.
+    const mounts = (await this.shell('cat /proc/self/mountinfo')).stdout
       .split('\n')
       .filter(line => line.includes(this.directory) && !free.some(name => line.includes(`/netns/${name} `)))
       .map(line => line.split(' ').slice(3, 6).join(' '))
