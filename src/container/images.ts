@@ -10,7 +10,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -151,6 +151,10 @@ class Store implements ImageStore {
       await this.#runUmoci(['raw', 'unpack', '--image', `${layout}:image`, rootfs])
       await rm(layout, { recursive: true })
     }
+    // Whatever a layer says of its own top directory: `tar -C tree .` of a private directory would close the image to
+    // everybody but root. Docker skips that entry as well.
+    await chown(rootfs, 0, 0)
+    await chmod(rootfs, 0o755)
     const image: StoredImage = { id: config.digest, ...description, size: await treeSize(rootfs) }
     await writeFile(join(work, 'image.json'), JSON.stringify(image))
     await flush(work)
