@@ -1,6 +1,7 @@
 /**
  * The filters of `GET /events`. Object filters (`container=`, `network=`, …) all ask the same: is the value the id or
- * the name of the event's actor, or the beginning of one of them? They do not restrict the type.
+ * the name of the event's actor, or the beginning of one of them? They do not restrict the type. `image=` is another
+ * kind: it finds the image, with or without its tag, and the containers made of it.
  */
 import type { EngineEvent } from '../engine/index.ts'
 import { exact, labelled, type Filters } from './filters.ts'
@@ -9,7 +10,6 @@ const objectKeys = [
   'config',
   'container',
   'daemon',
-  'image',
   'network',
   'node',
   'plugin',
@@ -18,7 +18,7 @@ const objectKeys = [
   'volume',
 ]
 
-export const eventFilterKeys = [...objectKeys, 'event', 'label', 'scope', 'type']
+export const eventFilterKeys = [...objectKeys, 'event', 'image', 'label', 'scope', 'type']
 
 const families = ['exec_create', 'exec_start', 'health_status']
 
@@ -30,8 +30,16 @@ function actionMatches(filters: Filters, action: string): boolean {
 
 function objectMatches(filters: Filters, key: string, { actor }: EngineEvent): boolean {
   const name = actor.attributes['name'] ?? ''
-  // An image is found by its name without the tag as well: that is a prefix.
   return filters.get(key)?.some(value => actor.id.startsWith(value) || name.startsWith(value)) ?? true
+}
+
+/** `box:1` → `box`; a registry's port is no tag. */
+const withoutTag = (reference: string): string => reference.replace(/:[^:/]*$/, '')
+
+function imageMatches(filters: Filters, { type, actor }: EngineEvent): boolean {
+  const name = actor.attributes[type === 'container' ? 'image' : 'name'] ?? ''
+  const names = [actor.id, name, withoutTag(name)]
+  return filters.get('image')?.some(value => names.includes(value)) ?? true
 }
 
 export function eventSelector(filters: Filters): (event: EngineEvent) => boolean {
@@ -40,5 +48,6 @@ export function eventSelector(filters: Filters): (event: EngineEvent) => boolean
     exact(filters, 'scope', 'local') &&
     actionMatches(filters, event.action) &&
     labelled(filters, event.actor.attributes) &&
+    imageMatches(filters, event) &&
     objectKeys.every(key => objectMatches(filters, key, event))
 }
