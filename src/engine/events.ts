@@ -29,10 +29,20 @@ export class Events {
   }
 }
 
-/** Wall clock with the resolution of the process's monotonic clock, so that events have an order. */
+/** Furthest that the fine clock may be from the wall clock, in milliseconds. */
+const tolerance = 5
+/** Wall clock minus monotonic clock when they were last compared. */
+let offset = performance.timeOrigin
+
+/**
+ * Wall clock with the resolution of the process's monotonic clock, so that events have an order. The monotonic one
+ * stands still while the machine sleeps and knows nothing of a clock that was set: it is compared each time.
+ */
 export function nowNanoseconds(): bigint {
-  const milliseconds = performance.timeOrigin + performance.now()
-  return BigInt(Math.round(milliseconds * 1000)) * 1000n
+  const monotonic = performance.now()
+  const wall = Date.now()
+  if (Math.abs(offset + monotonic - wall) > tolerance) offset = wall - monotonic
+  return BigInt(Math.round((offset + monotonic) * 1000)) * 1000n
 }
 
 /** RFC 3339 with nanoseconds in UTC, as the Engine API writes times. */
