@@ -1,7 +1,9 @@
 /** What people do with containers every day, through the docker command line. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { TestHost } from './support/host.ts'
+import { busyboxLayer, layer, writeArchive } from './support/images.ts'
+import { ctrlP, ctrlQ, Terminal } from './support/terminal.ts'
 
 let host: TestHost
 
@@ -12,23 +14,8 @@ afterAll(async () => {
   await host?.close()
 })
 
-/** Runs a docker command on a terminal of its own (script(1)), types the input, gives everything it showed. */
-async function onTerminal(
-  line: string,
-  input: string,
-): Promise<{ readonly screen: string; readonly code: number }> {
-  const child = spawn('script', ['-qefc', line, '/dev/null'], { env: host.environment() })
-  let screen = ''
-  child.stdout.on('data', (data: Buffer) => {
-    screen += data.toString()
-    if (input !== '' && /[#$] $/.test(screen)) {
-      child.stdin.write(input)
-      input = ''
-    }
-  })
-  const code = await new Promise<number>(resolve => child.once('exit', status => resolve(status ?? 255)))
-  return { screen, code }
-}
+const onTerminal = (line: string, size?: readonly [number, number]): Terminal =>
+  new Terminal(line, host.environment(), size)
 
 describe('run', () => {
   it('gives output and exit code', async () => {
@@ -54,14 +41,58 @@ describe('run', () => {
     expect(stdout).toBe('one\ntwo\n')
   })
 
-  it('has a terminal with -it, with its size', async () => {
-    const { screen, code } = await onTerminal(
-      'stty rows 33 cols 99; docker run --rm -it busybox sh',
-      'stty size; tty; exit 3\n',
-    )
-    expect(screen).toContain('33 99')
-    expect(screen).toContain('/dev/pts/0')
-    expect(code).toBe(3)
+  it('has a terminal with -it, with its size, and ends with the exit code', async () => {
+    const terminal = onTerminal('docker run --rm -it busybox sh', [33, 99])
+    await terminal.prompt()
+    terminal.press('stty size; tty\n')
+    await terminal.shows(/^33 99\n\/dev\/pts\/0\n/m)
+    await terminal.prompt()
+    terminal.press('exit 3\n')
+    expect(await terminal.ends()).toBe(3)
+    expect(await host.ok('ps', '-aq')).toBe('')
+  })
+
+  it('follows the size of the window', async () => {
+    const terminal = onTerminal('docker run --rm -it busybox sh', [20, 70])
+    await terminal.prompt()
+    terminal.resize(41, 121)
+    // It gets there by a request of the client's, some time.
+    terminal.press('until [ "$(stty size)" = "41 121" ]; do sleep 0.05; done; echo changed\n')
+    await terminal.shows(/^changed\n/m)
+    await terminal.prompt()
+    terminal.press('exit\n')
+    expect(await terminal.ends()).toBe(0)
+  })
+
+  it('is left with ctrl-p ctrl-q, goes on, and is taken up again with attach', async () => {
+    const terminal = onTerminal('docker run -it --name left busybox sh; echo status $?')
+    await terminal.prompt()
+    terminal.press('word=kept\n')
+    await terminal.prompt()
+    terminal.press(ctrlP + ctrlQ)
+    await terminal.shows(/status 0\n/)
+    expect(await terminal.ends()).toBe(0)
+    expect(await host.ok('inspect', '-f', '{{.State.Status}}', 'left')).toBe('running')
+    const again = onTerminal('docker attach left')
+    await again.shows(/pts/)
+    again.press('\necho $word\n')
+    await again.shows(/^kept\n/m)
+    again.press('exit 5\n')
+    expect(await again.ends()).toBe(5)
+    await host.ok('rm', 'left')
+  })
+
+  it('passes ctrl-c to the container as a key', async () => {
+    const terminal = onTerminal('docker run --rm -it busybox sh')
+    await terminal.prompt()
+    terminal.press('echo ready; cat\n')
+    await terminal.shows(/^ready\n/m)
+    terminal.press('echoed\n')
+    await terminal.shows(/echoed\nechoed\n/)
+    terminal.press('\u0003')
+    await terminal.prompt()
+    terminal.press('exit $?\n')
+    expect(await terminal.ends()).toBe(130)
   })
 
   it.each([
@@ -69,7 +100,7 @@ describe('run', () => {
     [['/etc'], 126, 'permission denied'],
     [['/nosuch/file'], 127, 'no such file or directory'],
   ])('%j in an image ends with %i', async (command, code, text) => {
-    const before = await host.dump()
+    const before = await host.settled()
     const found = await host.docker('run', '--rm', 'busybox', ...command)
     expect(found.code).toBe(code)
     expect(found.stderr).toContain(text)
@@ -81,18 +112,16 @@ describe('run', () => {
       ...'run --rm --name full --hostname box.example --user 1000:1000 -w /tmp -e A=1 --label l=v --read-only busybox'.split(
         ' ',
       ),
-      ...[
-        'sh',
-        '-c',
-        'hostname; id -u; pwd; echo $A; touch /x 2>&1; cat /proc/self/status | grep NoNewPrivs',
-      ],
+      'sh',
+      '-c',
+      'hostname; id -u; pwd; echo $A; touch /x 2>&1',
     )
-    expect(stdout.split('\n').slice(0, 5)).toEqual([
+    expect(stdout.trimEnd().split('\n')).toEqual([
       'box.example',
       '1000',
       '/tmp',
       '1',
-      'touch: /x: Permission denied',
+      'touch: /x: Read-only file system',
     ])
   })
 
@@ -128,9 +157,13 @@ describe('a running container', () => {
     expect(await host.ok('exec', '-e', 'B=2', '-w', '/tmp', 'box', 'sh', '-c', 'echo $B; pwd')).toBe(
       '2\n/tmp',
     )
-    const { screen, code } = await onTerminal('docker exec -it box sh', 'tty; exit 4\n')
-    expect(screen).toContain('/dev/pts/')
-    expect(code).toBe(4)
+    const terminal = onTerminal('docker exec -it box sh', [12, 34])
+    await terminal.prompt()
+    terminal.press('tty; stty size\n')
+    await terminal.shows(/^\/dev\/pts\/\d+\n12 34\n/m)
+    await terminal.prompt()
+    terminal.press('exit 4\n')
+    expect(await terminal.ends()).toBe(4)
     expect((await host.shell('echo piped | docker exec -i box cat')).stdout).toBe('piped\n')
   })
 
@@ -203,15 +236,69 @@ describe('images', () => {
   })
 
   it('load takes what docker save writes', async () => {
-    const archive = `${host.directory}/saved.tar`
-    await host.shell(
-      `mkdir -p ${host.directory}/empty && skopeo copy -q docker-archive:/dev/null oci:/dev/null 2>/dev/null; true`,
-    )
-    const made = await host.shell(`scripts/busybox-image --docker-archive loaded:1 > ${archive}`)
-    expect(made.code).toBe(0)
-    expect(await host.ok('load', '-i', archive)).toContain('Loaded image: loaded:1')
+    const archive = await writeArchive(`${host.directory}/one.tar`, {
+      layers: [await busyboxLayer()],
+      tags: ['loaded:1', 'loaded:2'],
+    })
+    expect(await host.ok('load', '-i', archive)).toBe('Loaded image: loaded:1\nLoaded image: loaded:2')
     expect(await host.ok('run', '--rm', 'loaded:1', 'echo', 'works')).toBe('works')
-    expect(await host.ok('rmi', 'loaded:1')).toMatch(/Untagged: loaded:1\nDeleted: sha256:[0-9a-f]{64}/)
+    expect(await host.ok('rmi', 'loaded:1')).toBe('Untagged: loaded:1')
+    expect(await host.ok('rmi', 'loaded:2')).toMatch(/^Untagged: loaded:2\nDeleted: sha256:[0-9a-f]{64}/)
+  })
+
+  it('upper layers change, hide and replace what lower ones have', async () => {
+    const lower = await layer({
+      'opt/a': 'lower a',
+      'opt/b': 'lower b',
+      'opt/dir/': null,
+      'opt/dir/old': 'old',
+      'opt/link': { link: 'a' },
+    })
+    const upper = await layer({
+      'opt/a': 'upper a',
+      'opt/.wh.b': '',
+      'opt/dir/': null,
+      'opt/dir/.wh..wh..opq': '',
+      'opt/dir/new': 'new',
+    })
+    const archive = await writeArchive(`${host.directory}/three.tar`, {
+      layers: [await busyboxLayer(), lower, upper],
+      tags: ['layered:1'],
+      config: {
+        Cmd: ['sh', '-c', 'cat /opt/link; echo; ls /opt /opt/dir; id -u; echo $GREETING; pwd'],
+        Env: ['PATH=/bin', 'GREETING=hello'],
+        User: '33',
+        WorkingDir: '/var',
+      },
+    })
+    await host.ok('load', '-q', '-i', archive)
+    expect((await host.ok('run', '--rm', 'layered:1')).split('\n')).toEqual([
+      'upper a',
+      '/opt:',
+      'a',
+      'dir',
+      'link',
+      '',
+      '/opt/dir:',
+      'new',
+      '33',
+      'hello',
+      '/var',
+    ])
+    await host.ok('rmi', 'layered:1')
+  })
+
+  it.each([
+    ['nothing', Buffer.alloc(0)],
+    ['no archive', Buffer.from('this is no archive '.repeat(100))],
+  ])('load refuses %s', async (_, data) => {
+    const before = await host.settled()
+    writeFileSync(`${host.directory}/bad.tar`, data)
+    const { code, stderr } = await host.docker('load', '-i', `${host.directory}/bad.tar`)
+    expect(code).toBe(1)
+    expect(stderr).not.toContain('panic')
+    expect(await host.settlesTo(before)).toBe(before)
+    expect(await host.ok('images', '-q', 'bad')).toBe('')
   })
 
   it('does not remove an image that a container uses', async () => {
@@ -229,29 +316,18 @@ describe('the engine tells', () => {
     expect(await host.ok('version', '--format', '{{.Server.APIVersion}} {{.Server.Platform.Name}}')).toMatch(
       /^1\.51 Linkspan/,
     )
-    expect(await host.ok('info')).toMatch(/Containers: 0\n/)
-  })
-
-  it('events in docker’s order', async () => {
-    const since = await host.shell('date +%s')
-    await host.ok('run', '--rm', '--name', 'evented', 'busybox', 'true')
-    const text = await host.ok(
-      'events',
-      '--since',
-      since.stdout.trim(),
-      '--until',
-      '0s',
-      '--format',
-      '{{.Type}} {{.Action}}',
-    )
-    expect(text.split('\n')).toEqual([
-      'container create',
-      'container attach',
-      'network connect',
-      'container start',
-      'container die',
-      'network disconnect',
-      'container destroy',
-    ])
+    const info = await host.ok('info')
+    expect(info).toMatch(/^ Containers: 0\n {2}Running: 0\n {2}Paused: 0\n {2}Stopped: 0\n Images: 1$/m)
+    expect(info).toMatch(/^ Server Version: \d+\.\d+\.\d+$/m)
+    expect(info).toMatch(/^ {2}Network: bridge host null/m)
+    expect(info).toContain(`Docker Root Dir: ${host.directory}/data`)
+    expect(info).toContain('Live Restore Enabled: true')
+    expect(
+      await host.ok(
+        'info',
+        '--format',
+        '{{.FirewallBackend.Driver}} {{.IPv4Forwarding}} {{.Swarm.LocalNodeState}}',
+      ),
+    ).toBe('nftables true inactive')
   })
 })

@@ -113,8 +113,8 @@ describe('containers on the default bridge', () => {
   })
 
   it('they reach each other by address and not by name', async () => {
-    expect((await host.docker('exec', 'test1', 'ping', '-c', '1', '-W', '2', '172.17.0.3')).code).toBe(0)
-    const named = await host.docker('exec', 'test1', 'ping', '-c', '1', '-W', '2', 'test2')
+    expect((await host.client('exec', 'test1', 'ping', '-c', '1', '-W', '2', '172.17.0.3')).code).toBe(0)
+    const named = await host.client('exec', 'test1', 'ping', '-c', '1', '-W', '2', 'test2')
     expect(named.code).toBe(1)
     expect(named.stderr).toContain("bad address 'test2'")
   })
@@ -164,7 +164,7 @@ describe('containers on the default bridge', () => {
 
   it('the container sees the client’s own address', async () => {
     await host.internet('curl -s -m 3 http://10.10.101.105/')
-    expect((await host.docker('logs', 'web')).stderr).toContain('[::ffff:10.10.101.254]')
+    expect((await host.client('logs', 'web')).stderr).toContain('[::ffff:10.10.101.254]')
   })
 
   it('ps shows ports and names', async () => {
@@ -177,8 +177,8 @@ describe('containers on the default bridge', () => {
   })
 
   it('refuses a port that is taken, and says who has it', async () => {
-    const before = await host.dump()
-    const { stderr, code } = await host.docker(
+    const before = await host.settled()
+    const { stderr, code } = await host.client(
       'run',
       '-d',
       '--name',
@@ -213,8 +213,8 @@ describe('a user-defined bridge', () => {
   })
 
   it('is isolated from the default bridge', async () => {
-    expect((await host.docker('exec', 'test3', 'ping', '-c', '1', '-W', '1', '172.17.0.2')).code).toBe(1)
-    expect((await host.docker('exec', 'test1', 'ping', '-c', '1', '-W', '1', '172.18.0.2')).code).toBe(1)
+    expect((await host.client('exec', 'test3', 'ping', '-c', '1', '-W', '1', '172.17.0.2')).code).toBe(1)
+    expect((await host.client('exec', 'test1', 'ping', '-c', '1', '-W', '1', '172.18.0.2')).code).toBe(1)
   })
 
   it('network connect adds eth1 to a running container and keeps eth0', async () => {
@@ -243,7 +243,7 @@ describe('a user-defined bridge', () => {
     expect(await host.ok('exec', 'test3', 'nslookup', '-type=a', 'www.example.test')).toContain(
       '180.76.3.151',
     )
-    expect((await host.docker('exec', 'test3', 'nslookup', 'nosuch')).stdout).toContain(
+    expect((await host.client('exec', 'test3', 'nslookup', 'nosuch')).stdout).toContain(
       "can't find nosuch: NXDOMAIN",
     )
   })
@@ -271,7 +271,7 @@ describe('a user-defined bridge', () => {
   it('disconnect takes interface and name away at once', async () => {
     await host.ok('network', 'disconnect', 'my-bridge', 'test1')
     expect(await host.ok('exec', 'test1', 'ip', 'a')).not.toContain('eth1')
-    expect((await host.docker('exec', 'test3', 'ping', '-c', '1', '-W', '2', 'test1')).stderr).toContain(
+    expect((await host.client('exec', 'test3', 'ping', '-c', '1', '-W', '2', 'test1')).stderr).toContain(
       'bad address',
     )
   })
@@ -301,8 +301,8 @@ describe('a user-defined bridge', () => {
     ],
     ['run --rm nosuch:1 true', /Unable to find image 'nosuch:1' locally/],
   ])('%s is refused in docker’s words and leaves nothing', async (line, message) => {
-    const before = await host.dump()
-    const { stderr, code } = await host.docker(...line.split(' '))
+    const before = await host.settled()
+    const { stderr, code } = await host.client(...line.split(' '))
     expect(code).not.toBe(0)
     expect(stderr).toMatch(message)
     expect(await host.settlesTo(before)).toBe(before)
@@ -340,7 +340,7 @@ describe('legacy links', () => {
     )
     const environment = (await host.ok('exec', 'link2', 'env')).split('\n')
     expect(environment).toEqual(expect.arrayContaining(['DB_NAME=/link2/db', 'X=1', 'HOME=/root']))
-    expect((await host.docker('exec', 'test1', 'ping', '-c', '1', '-W', '1', 'link2')).code).toBe(1)
+    expect((await host.client('exec', 'test1', 'ping', '-c', '1', '-W', '1', 'link2')).code).toBe(1)
     const linked = (
       await host.ok('run', '--rm', '--name', 'asker', '--expose', '7', '--link', 'web:w', 'busybox', 'env')
     ).split('\n')
@@ -389,7 +389,7 @@ describe('restart', () => {
 
   it('a network that a connect failed on does not keep the container from restarting', async () => {
     await host.ok('network', 'create', '--subnet', '172.31.0.0/24', 'fixed')
-    expect((await host.docker('network', 'connect', '--ip', '10.9.9.9', 'fixed', 'test1')).code).not.toBe(0)
+    expect((await host.client('network', 'connect', '--ip', '10.9.9.9', 'fixed', 'test1')).code).not.toBe(0)
     await host.ok('network', 'rm', 'fixed')
     await host.ok('restart', '-t', '0', 'test1')
   })

@@ -19,25 +19,37 @@ export interface Output {
   readonly code: number
 }
 
+/** A program that goes on running beside the test. */
+export interface Running {
+  /** What it has printed so far, errors included. */
+  readonly output: string
+  kill(signal?: NodeJS.Signals): void
+}
+
+/** Who drives the daemon: the unmodified docker command line, or our own. */
+export type ClientName = 'docker' | 'linkspan'
+
 export class TestHost {
   readonly lab: Lab
   readonly directory: string
   readonly socket: string
   readonly #flags: readonly string[]
+  readonly #client: ClientName
   #daemon: ChildProcess | undefined
 
-  private constructor(lab: Lab, directory: string, flags: readonly string[]) {
+  private constructor(lab: Lab, directory: string, flags: readonly string[], client: ClientName) {
     this.lab = lab
     this.directory = directory
     this.socket = join(directory, 'docker.sock')
     this.#flags = flags
+    this.#client = client
   }
 
   /** A host with a daemon that has the busybox image. */
-  static async open(flags: readonly string[] = []): Promise<TestHost> {
+  static async open(flags: readonly string[] = [], client: ClientName = 'docker'): Promise<TestHost> {
     const directory = mkdtempSync(join(tmpdir(), 'ls-'))
     const lab = await createLab({ directory: join(directory, 'lab'), ipv6: true })
-    const host = new TestHost(lab, directory, flags)
+    const host = new TestHost(lab, directory, flags, client)
     await host.start()
     const imported = await host.shell(
       `${join(root, 'scripts/busybox-image')} | docker import --change 'CMD ["sh"]' - busybox:latest`,
@@ -91,16 +103,39 @@ export class TestHost {
     return run('docker', args, this.environment())
   }
 
-  /** As `docker`, and fails the test if it fails. Gives its output without the last newline. */
-  async ok(...args: readonly string[]): Promise<string> {
-    const { stdout, stderr, code } = await this.docker(...args)
-    if (code !== 0) throw new Error(`docker ${args.join(' ')} failed (${code}): ${stderr}${stdout}`)
-    return stdout.trimEnd()
-  }
-
   /** The client side of linkspan itself. */
   linkspan(...args: readonly string[]): Promise<Output> {
     return run(process.execPath, [linkspanBinary, ...args], this.environment())
+  }
+
+  /** Runs the client that this host was opened with. */
+  client(...args: readonly string[]): Promise<Output> {
+    return this.#client === 'docker' ? this.docker(...args) : this.linkspan(...args)
+  }
+
+  /** As `client`, and fails the test if it fails. Gives its output without the last newline. */
+  async ok(...args: readonly string[]): Promise<string> {
+    const { stdout, stderr, code } = await this.client(...args)
+    if (code !== 0) throw new Error(`${this.#client} ${args.join(' ')} failed (${code}): ${stderr}${stdout}`)
+    return stdout.trimEnd()
+  }
+
+  /** Starts a program in the host's namespace and leaves it running; `close` ends it. */
+  spawn(command: string, args: readonly string[]): Running {
+    const [program = '', ...words] = this.lab.argv('host', [command, ...args])
+    const child = spawn(program, words, { env: this.environment(), stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data: Buffer) => {
+        output += data.toString()
+      })
+    }
+    return {
+      get output() {
+        return output
+      },
+      kill: signal => void child.kill(signal),
+    }
   }
 
   /** A shell line in the host's namespace, with the docker command line pointed at the daemon. */
@@ -133,10 +168,19 @@ export class TestHost {
     return readFileSync(join(this.directory, 'daemon.log'), 'utf8')
   }
 
-  /** Everything about the host that a command could change: links, addresses, tables, mounts, namespaces. */
+  /**
+   * Everything about the host that a command could change: links, addresses, routes, tables, sockets, switches, mounts,
+   * namespaces, processes, directories. Left out is what
+   * the kernel takes its time for: a bridge's carrier, and the addresses that links give themselves.
+   */
   async dump(): Promise<string> {
     const { stdout } = await this.shell(
-      `ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//' | sort; ip -o addr | sed 's/^[0-9]*: //; s/ tentative//' | sort; ip route | sort; nft list ruleset; ss -Hlntu | awk '{print $1, $5}' | sort`,
+      `ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//; s/NO-CARRIER,//; s/,LOWER_UP//; s/ state [A-Z]*//' | sort
+      ip -o addr | sed 's/^[0-9]*: //' | grep -v fe80: | sort
+      ip -4 route show table all | sed 's/ linkdown//' | sort; ip -6 route show table all | grep -v fe80: | sort -u; ip rule
+      nft list ruleset
+      ss -Hlntu | awk '{print $1, $5}' | sort
+      sysctl -a --pattern '^net.ipv[46].(ip_forward$|conf.(all|default|docker0|eth0).(forwarding|route_localnet|rp_filter))' 2>/dev/null`,
     )
     const files = readdirSync(join(this.directory, 'run/netns'))
     const free = files.filter(name => name.endsWith('.free')).map(name => name.slice(0, -'.free'.length))
@@ -147,15 +191,50 @@ export class TestHost {
       .filter(line => line.includes(this.directory) && !free.some(name => line.includes(`/netns/${name} `)))
       .map(line => line.split(' ').slice(3, 6).join(' '))
       .sort()
-    const containers = readdirSync(join(this.directory, 'data/containers'))
-    return [inOrder(stdout), ...mounts, ...namespaces.sort(), ...containers.sort()].join('\n')
+    const directories = ['data/containers', 'data/images', 'run/c', 'run/rt', 'run/exits'].flatMap(name =>
+      readdirSync(join(this.directory, name)).map(entry => `${name}/${entry}`),
+    )
+    return [
+      inOrder(stdout),
+      ...mounts,
+      ...namespaces.sort(),
+      ...directories.sort(),
+      ...this.processes(),
+    ].join('\n')
+  }
+
+  /** Command lines of monitors and runtimes that serve this host's containers. */
+  processes(): readonly string[] {
+    return readdirSync('/proc')
+      .filter(name => /^\d+$/.test(name))
+      .map(pid => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+        } catch {
+          return ''
+        }
+      })
+      .filter(line => /\b(conmon|crun|runc) /.test(line) && line.includes(this.directory))
+      .sort()
+  }
+
+  /** The dump once nothing moves any more: three times the same. */
+  async settled(): Promise<string> {
+    let last = ''
+    for (let same = 0, attempt = 0; same < 2 && attempt < 100; attempt++) {
+      const now = await this.dump()
+      same = now === last ? same + 1 : 0
+      last = now
+      await sleep(50)
+    }
+    return last
   }
 
   /** Waits until `dump` equals what it was: deletions run behind the answer. */
   async settlesTo(before: string): Promise<string> {
     let now = await this.dump()
-    for (let attempt = 0; attempt < 50 && now !== before; attempt++) {
-      await sleep(100)
+    for (let attempt = 0; attempt < 100 && now !== before; attempt++) {
+      await sleep(50)
       now = await this.dump()
     }
     return now
