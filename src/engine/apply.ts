@@ -1,8 +1,8 @@
 /**
  * Brings a difference of the blueprint into the kernel and the resolver, all of it or nothing.
  *
- * Deleting links is what the kernel is slow at (an RCU grace period each), so deletions run behind the answer and in
- * groups: while one group is being deleted the next one gathers.
+ * Deleting links is what the kernel is slow at (an RCU grace period each), so deletions run behind the answer; the
+ * kernel worker gathers them into groups, and makes whoever wants a name again wait for it.
  */
 import { closeSync } from 'node:fs'
 import type { Kernel, NetnsName, Operation, ResolverSockets, VethSpec } from '../kernel/index.ts'
@@ -37,9 +37,8 @@ export class Applier {
   /** Sockets of namespaces taken from the pool, until the resolver listens on them. */
   readonly #sockets = new Map<NetnsName, ResolverSockets>()
   readonly #relays = new Map<string, Relay>()
-  readonly #doomedLinks = new Set<string>()
-  readonly #doomedNamespaces = new Set<NetnsName>()
-  #reaping: Promise<void> | undefined
+  /** Deletions under way. */
+  readonly #deletions = new Set<Promise<void>>()
 
   constructor(kernel: Kernel, resolver: Resolver, firewall: Firewall, log: Log) {
     this.#kernel = kernel
@@ -57,8 +56,7 @@ export class Applier {
 
   /** Deletes a namespace that no sandbox came to own. */
   discardNamespace(name: NetnsName): void {
-    this.#doomedNamespaces.add(name)
-    this.#reap()
+    void this.#tearDown([{ kind: 'netns', key: `netns ${name}`, owner: '', name }])
   }
 
   /**
@@ -74,10 +72,10 @@ export class Applier {
       await this.#undo(difference)
       throw error
     }
-    this.#tearDown(difference.remove)
+    const deletion = this.#tearDown(difference.remove)
     this.#announce(difference.add)
     // A container that goes on running must not be seen with an interface it was told to have lost.
-    if (leavesLiveNamespace(difference)) await this.settled()
+    if (leavesLiveNamespace(difference)) await deletion
   }
 
   /** Ends what lives in this process; the kernel's objects stay. */
@@ -88,7 +86,7 @@ export class Applier {
 
   /** Resolves when every deletion asked for so far is done. */
   async settled(): Promise<void> {
-    while (this.#reaping !== undefined) await this.#reaping
+    await Promise.all(this.#deletions)
   }
 
   /** The kernel's part: one batch, all or nothing. */
@@ -103,7 +101,7 @@ export class Applier {
     for (const step of [() => this.#operate(back), () => this.#serve(back)]) {
       await step().catch((error: unknown) => this.#log.error({ err: error }, 'undoing a command failed'))
     }
-    this.#tearDown(difference.add)
+    await this.#tearDown(difference.add)
   }
 
   /** The part of this process: names, and sockets that somebody serves. */
@@ -141,12 +139,6 @@ export class Applier {
 
   #operations({ add, change, remove }: Difference): readonly Operation[] {
     const operations: Operation[] = []
-    // A name that waits to be deleted is wanted again: it goes now, before its successor is made.
-    const again = add.flatMap(object =>
-      object.kind === 'bridge' && this.#doomedLinks.delete(object.name) ? [object.name] : [],
-    )
-    if (again.length > 0) operations.push({ do: 'links.delete', names: again })
-
     for (const object of remove) if (object.kind === 'reservation') operations.push(release(object))
     for (const object of add) if (object.kind === 'reservation') operations.push(reserve(object))
     for (const object of add) if (object.kind === 'bridge') operations.push(...createBridge(object))
@@ -176,35 +168,20 @@ export class Applier {
     return operations
   }
 
-  #tearDown(objects: readonly KernelObject[]): void {
-    for (const object of objects) {
-      if (object.kind === 'netns') this.#doomedNamespaces.add(object.name)
-      else if (object.kind === 'bridge' && !object.adopted) this.#doomedLinks.add(object.name)
-      else if (object.kind === 'veth') this.#doomedLinks.add(object.hostName)
-    }
-    // A namespace takes its veths with it, and the kernel does that in the background.
-    for (const object of objects) {
-      if (object.kind === 'veth' && this.#doomedNamespaces.has(object.netns)) {
-        this.#doomedLinks.delete(object.hostName)
-      }
-    }
-    this.#reap()
-  }
-
-  #reap(): void {
-    if (this.#reaping !== undefined || this.#doomedLinks.size + this.#doomedNamespaces.size === 0) return
-    const links = [...this.#doomedLinks]
-    const namespaces = [...this.#doomedNamespaces]
-    this.#doomedLinks.clear()
-    this.#doomedNamespaces.clear()
-    this.#reaping = this.#delete(links, namespaces)
+  /** Deletes links and namespaces. A namespace takes its veths with it, which the kernel does in the background. */
+  #tearDown(objects: readonly KernelObject[]): Promise<void> {
+    const namespaces = objects.flatMap(object => (object.kind === 'netns' ? [object.name] : []))
+    const links = objects.flatMap(object => {
+      if (object.kind === 'bridge') return object.adopted ? [] : [object.name]
+      return object.kind === 'veth' && !namespaces.includes(object.netns) ? [object.hostName] : []
+    })
+    const deletion = this.#delete(links, namespaces)
       .catch((error: unknown) =>
         this.#log.error({ err: error, links, namespaces }, 'deleting kernel objects failed'),
       )
-      .finally(() => {
-        this.#reaping = undefined
-        this.#reap()
-      })
+      .finally(() => this.#deletions.delete(deletion))
+    this.#deletions.add(deletion)
+    return deletion
   }
 
   async #delete(links: readonly string[], namespaces: readonly NetnsName[]): Promise<void> {
