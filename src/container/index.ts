@@ -1,5 +1,6 @@
 /** Running containers and keeping images. What other floors use comes through here. */
 
+export { defaultConfig, defaultHostConfig } from './defaults.ts'
 export { openImageStore } from './images.ts'
 export { userMounts, type UserMount } from './mounts.ts'
 export {

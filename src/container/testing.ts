@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pack } from 'tar-stream'
+import { defaultConfig, defaultHostConfig } from './defaults.ts'
 import { openImageStore } from './images.ts'
 import type { ContainerConfig, ContainerSettings, HostConfig, Runtime, RunSpec } from './types.ts'
 
@@ -107,8 +108,16 @@ export function containerSpec(
   return {
     id,
     name: `test-${id.slice(0, 6)}`,
-    config: { ...defaultConfig, Cmd: args, ...config },
-    hostConfig: { ...defaultHostConfig, ...hostConfig },
+    config: {
+      ...defaultConfig,
+      Hostname: 'testhost',
+      Image: 'busybox',
+      AttachStdout: true,
+      AttachStderr: true,
+      Cmd: args,
+      ...config,
+    },
+    hostConfig: { ...defaultHostConfig, NetworkMode: 'host', ...hostConfig },
     imageId,
     hostname: 'testhost',
     env: ['PATH=/bin', 'HOSTNAME=testhost'],
@@ -165,57 +174,4 @@ export function leftovers(
     ...processes,
     ...cgroups,
   ].filter(path => !stopped.has(path))
-}
-
-const defaultConfig: ContainerConfig = {
-  Hostname: 'testhost',
-  Domainname: '',
-  User: '',
-  AttachStdin: false,
-  AttachStdout: true,
-  AttachStderr: true,
-  Tty: false,
-  OpenStdin: false,
-  StdinOnce: false,
-  Env: [],
-  Cmd: null,
-  Image: 'busybox',
-  Volumes: null,
-  WorkingDir: '',
-  Entrypoint: null,
-  OnBuild: null,
-  Labels: {},
-}
-
-const defaultHostConfig: HostConfig = {
-  Binds: null,
-  NetworkMode: 'host',
-  PortBindings: {},
-  PublishAllPorts: false,
-  RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
-  AutoRemove: false,
-  CapAdd: null,
-  CapDrop: null,
-  Dns: null,
-  DnsOptions: null,
-  DnsSearch: null,
-  ExtraHosts: null,
-  Links: null,
-  Privileged: false,
-  ReadonlyRootfs: false,
-  SecurityOpt: null,
-  ShmSize: 64 * 1024 * 1024,
-  PidMode: '',
-  IpcMode: 'private',
-  UTSMode: '',
-  Memory: 0,
-  NanoCpus: 0,
-  CpuShares: 0,
-  CpuQuota: 0,
-  CpuPeriod: 0,
-  CpusetCpus: '',
-  PidsLimit: null,
-  Ulimits: null,
-  OomScoreAdj: 0,
-  Devices: null,
 }

@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os'
 import { fault } from '../base/index.ts'
-import type { ContainerConfig, HostConfig } from '../container/index.ts'
+import { type ContainerConfig, defaultHostConfig, type HostConfig } from '../container/index.ts'
 import {
   checkExtraHosts,
   type EndpointRequest,
@@ -155,48 +155,15 @@ function mergeEnvironment(base: readonly string[], own: readonly string[]): read
   return [...own, ...base.filter(variable => !names.has(nameOf(variable)))]
 }
 
-const hostDefaults: HostConfig = {
-  Binds: null,
-  NetworkMode: '',
-  PortBindings: {},
-  PublishAllPorts: false,
-  RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
-  AutoRemove: false,
-  CapAdd: null,
-  CapDrop: null,
-  Dns: null,
-  DnsOptions: null,
-  DnsSearch: null,
-  ExtraHosts: null,
-  Links: null,
-  Privileged: false,
-  ReadonlyRootfs: false,
-  SecurityOpt: null,
-  ShmSize: 64 * 1024 * 1024,
-  PidMode: '',
-  IpcMode: 'private',
-  UTSMode: '',
-  Memory: 0,
-  NanoCpus: 0,
-  CpuShares: 0,
-  CpuQuota: 0,
-  CpuPeriod: 0,
-  CpusetCpus: '',
-  PidsLimit: null,
-  Ulimits: null,
-  OomScoreAdj: 0,
-  Devices: null,
-}
-
 function withHostDefaults(asked: Partial<HostConfig>): HostConfig {
-  const hostConfig: HostConfig = { ...hostDefaults, ...asked }
+  const hostConfig: HostConfig = { ...defaultHostConfig, ...asked }
   if (hostConfig.AutoRemove && !['', 'no'].includes(hostConfig.RestartPolicy.Name)) {
     throw fault('invalidParameter', "can't create 'AutoRemove' container with restart policy")
   }
   return {
     ...hostConfig,
-    ShmSize: hostConfig.ShmSize === 0 ? hostDefaults.ShmSize : hostConfig.ShmSize,
-    IpcMode: hostConfig.IpcMode === '' ? hostDefaults.IpcMode : hostConfig.IpcMode,
+    ShmSize: hostConfig.ShmSize === 0 ? defaultHostConfig.ShmSize : hostConfig.ShmSize,
+    IpcMode: hostConfig.IpcMode === '' ? defaultHostConfig.IpcMode : hostConfig.IpcMode,
   }
 }
 

@@ -1,6 +1,11 @@
 /** Records for tests: complete, with what a test cares about overridden. */
 import type { Container, Image } from '../../engine/index.ts'
-import type { ContainerConfig, HostConfig } from '../../container/index.ts'
+import {
+  type ContainerConfig,
+  defaultConfig,
+  defaultHostConfig,
+  type HostConfig,
+} from '../../container/index.ts'
 import type { Endpoint, Network, Sandbox } from '../../network/index.ts'
 
 export const idOf = (digit: string): string => digit.repeat(64)
@@ -42,57 +47,16 @@ export const host = special('c', 'host', 'host')
 export const none = special('d', 'none', 'null')
 
 export const config: ContainerConfig = {
+  ...defaultConfig,
   Hostname: '111111111111',
-  Domainname: '',
-  User: '',
-  AttachStdin: false,
   AttachStdout: true,
   AttachStderr: true,
-  Tty: false,
-  OpenStdin: false,
-  StdinOnce: false,
   Env: ['PATH=/bin'],
   Cmd: ['sleep', '3600'],
   Image: 'busybox',
-  Volumes: null,
-  WorkingDir: '',
-  Entrypoint: null,
-  OnBuild: null,
-  Labels: {},
 }
 
-export const hostConfig: HostConfig = {
-  Binds: null,
-  NetworkMode: 'bridge',
-  PortBindings: {},
-  PublishAllPorts: false,
-  RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
-  AutoRemove: false,
-  CapAdd: null,
-  CapDrop: null,
-  Dns: null,
-  DnsOptions: null,
-  DnsSearch: null,
-  ExtraHosts: null,
-  Links: null,
-  Privileged: false,
-  ReadonlyRootfs: false,
-  SecurityOpt: null,
-  ShmSize: 67_108_864,
-  PidMode: '',
-  IpcMode: '',
-  UTSMode: '',
-  Memory: 0,
-  NanoCpus: 0,
-  CpuShares: 0,
-  CpuQuota: 0,
-  CpuPeriod: 0,
-  CpusetCpus: '',
-  PidsLimit: null,
-  Ulimits: null,
-  OomScoreAdj: 0,
-  Devices: null,
-}
+export const hostConfig: HostConfig = { ...defaultHostConfig, NetworkMode: 'bridge', IpcMode: '' }
 
 export const image: Image = {
   id: `sha256:${idOf('e')}`,
