@@ -225,8 +225,8 @@ const catalogue = {
   imageNotFound: [404, (reference: string) => `No such image: ${reference}`],
   imageInUse: [
     409,
-    (reference: string, container: string, running: string) =>
-      `conflict: unable to remove repository reference "${reference}" (${running}) - container ${container} is using its referenced image`,
+    (reference: string, container: string, image: string) =>
+      `conflict: unable to remove repository reference "${reference}" (must force) - container ${container} is using its referenced image ${image}`,
   ],
 } satisfies Record<string, Entry>
 

@@ -21,7 +21,7 @@ import { applyChanges } from './changes.ts'
 import { compressionOf, decompressed, type Compression } from './compression.ts'
 import { importedConfig, parseConfig, writeLayout } from './layout.ts'
 import { requireProgram } from './probe.ts'
-import { parseReference, withDefaultTag } from './reference.ts'
+import { familiarReference, parseReference, withDefaultTag } from './reference.ts'
 import { Registry, type RemoteImage } from './registry.ts'
 import type { ContainerSettings, ImageStore, Progress, StoredImage } from './types.ts'
 
@@ -80,7 +80,7 @@ class Store implements ImageStore {
     const registry = new Registry(await requireProgram('skopeo'), parsed, auth)
     const target = await registry.resolve()
     // Only now: what is wrong with the name or the registry is still an error with a status of its own.
-    progress({ status: `Pulling from ${parsed.path}`, id: parsed.tag ?? parsed.digest ?? '' })
+    progress({ status: `Pulling from ${parsed.path}`, id: parsed.tag ?? familiarReference(parsed) })
     const image = (await this.#pulled(target.digest)) ?? (await this.#download(registry, target, progress))
     progress({ status: `Digest: ${target.digest}` })
     return { ...image, digest: target.digest }

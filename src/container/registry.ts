@@ -74,17 +74,15 @@ export class Registry {
     await mkdir(directory)
     const { registry, path } = this.#reference
     const source = dockerUrl({ registry, path, digest: image.manifest })
-    const downloaded = watchBlobs(directory, progress)
+    const layersSeen = tellLayers(directory, progress)
     try {
       await this.#run(
         options => ['--insecure-policy', 'copy', ...options('--src-'), source, `dir:${directory}`],
-        line => {
-          const id = /^Copying blob sha256:([0-9a-f]{12})/.exec(line)?.[1]
-          if (id !== undefined) progress({ status: 'Pulling fs layer', progressDetail: {}, id })
-        },
+        line => layersSeen.read(line),
       )
+      layersSeen.finish()
     } finally {
-      downloaded.close()
+      layersSeen.close()
     }
     const { config, layers = [] } = parseManifest(await readFile(join(directory, 'manifest.json')))
     if (config === undefined) {
@@ -133,16 +131,41 @@ function dockerUrl({ registry, path, tag, digest }: Reference): string {
   return `docker://${registry}/${path}${digest === undefined ? `:${tag ?? 'latest'}` : `@${digest}`}`
 }
 
-/** A layer's file gets its final name when it is complete. */
-function watchBlobs(directory: string, progress: Progress): { close(): void } {
-  const seen = new Set<string>()
+/**
+ * Tells of each layer when skopeo names it, and when its file has its final name: then it is complete. The two reach us
+ * on different ways, in any order; the configuration, which is a file as well, is never named as a blob.
+ */
+function tellLayers(
+  directory: string,
+  progress: Progress,
+): { read(line: string): void; finish(): void; close(): void } {
+  const named = new Set<string>()
+  const complete = new Set<string>()
+  const tell = (status: string, id: string): void => progress({ status, progressDetail: {}, id })
+  const completed = (id: string): void => {
+    if (complete.has(id)) return
+    complete.add(id)
+    if (named.has(id)) tell('Download complete', id)
+  }
   const watcher = watch(directory, (_, name) => {
-    if (name === null || !/^[0-9a-f]{64}$/.test(name) || seen.has(name)) return
-    seen.add(name)
-    progress({ status: 'Download complete', progressDetail: {}, id: name.slice(0, 12) })
+    const id = /^([0-9a-f]{12})[0-9a-f]{52}$/.exec(name ?? '')?.[1]
+    if (id !== undefined) completed(id)
   })
   watcher.on('error', () => undefined)
-  return watcher
+  return {
+    read: line => {
+      const id = /^Copying blob sha256:([0-9a-f]{12})/.exec(line)?.[1]
+      if (id === undefined || named.has(id)) return
+      named.add(id)
+      tell('Pulling fs layer', id)
+      if (complete.has(id)) tell('Download complete', id)
+    },
+    // All is there; what the watcher has not yet said, it need not say any more.
+    finish: () => {
+      for (const id of named) completed(id)
+    },
+    close: () => watcher.close(),
+  }
 }
 
 /** containers-auth.json(5), for one registry. */

@@ -59,9 +59,12 @@ export class Images {
     await this.#pulls.run(full, async () => {
       const image = await this.#core.images.pull(full, auth, progress)
       const familiar = familiarReference(reference)
+      const before = this.#core.state.imageNamed(familiar)?.id
       const digests = image.digest === undefined ? [] : [`${familiarName(reference)}@${image.digest}`]
       await this.#keep(image, familiar.includes('@') ? [] : [familiar], digests)
       this.#emit('pull', familiar, familiar)
+      const news = before === image.id ? 'Image is up to date for' : 'Downloaded newer image for'
+      progress({ status: `Status: ${news} ${familiar}` })
     })
   }
 
@@ -84,12 +87,13 @@ export class Images {
         `conflict: unable to delete ${image.id.slice(7, 19)} (must be forced) - image is referenced in multiple repositories`,
       )
     }
-    const untagged = named === undefined ? names : [named]
-    const last = image.tags.every(tag => untagged.includes(tag))
+    const untagged = named === undefined ? names : withDigests(named, image)
+    const last = names.every(name => untagged.includes(name))
     if (last) this.#checkUnused(image, term, named !== undefined, force)
-    const removals = (last ? names : untagged).map(name => ({ untagged: name }))
+    const removals = untagged.map(name => ({ untagged: name }))
     if (!last) {
-      await this.#put({ ...image, tags: image.tags.filter(tag => !untagged.includes(tag)) })
+      const left = (list: readonly string[]) => list.filter(name => !untagged.includes(name))
+      await this.#put({ ...image, tags: left(image.tags), digests: left(image.digests) })
     } else if (this.#users(image).length === 0) {
       await this.#core.change(() => ({ images: { drop: [image.id] } }))
       await this.#core.images.remove(image.id)
@@ -150,8 +154,8 @@ export class Images {
     const user = running ?? users[0]
     if (user === undefined || (force && running === undefined)) return
     const short = user.id.slice(0, 12)
-    if (byName && !force) throw fault('imageInUse', term, short, 'must force')
     const id = image.id.slice(7, 19)
+    if (byName && !force) throw fault('imageInUse', term, short, id)
     throw fault(
       'conflict',
       running === undefined
@@ -163,6 +167,15 @@ export class Images {
   #emit(action: string, id: string, name: string): void {
     this.#core.events.emit('image', action, id, { name })
   }
+}
+
+/** A name and what goes with it: with a repository's last tag go its digests. */
+function withDigests(name: string, image: Image): readonly string[] {
+  const repositoryOf = (text: string) => familiarName(parseReference(text))
+  const repository = repositoryOf(name)
+  const sameRepository = (text: string) => text !== name && repositoryOf(text) === repository
+  if (name.includes('@') || image.tags.some(sameRepository)) return [name]
+  return [name, ...image.digests.filter(sameRepository)]
 }
 
 function nameOf(term: string): string | undefined {

@@ -1,6 +1,6 @@
 /** Images as the API shows them. */
 import type { Image } from '../../engine/index.ts'
-import type { ImageConfig } from '../../container/index.ts'
+import { fullReference, type ImageConfig, parseReference } from '../../container/index.ts'
 import { nanoseconds } from '../time.ts'
 import type { ApiVersion } from '../version.ts'
 import { present, sorted } from './order.ts'
@@ -17,6 +17,12 @@ export interface ImageUse {
 
 export const uncounted: ImageUse = { containers: -1, shared: -1 }
 
+/** In the order of their full names, as Docker has them. */
+function ordered(names: readonly string[]): readonly string[] {
+  const full = new Map(names.map(name => [name, fullReference(parseReference(name))]))
+  return [...names].sort((a, b) => ((full.get(a) ?? a) < (full.get(b) ?? b) ? -1 : 1))
+}
+
 /** One item of `GET /images/json`. */
 export function imageSummary(
   image: Image,
@@ -30,8 +36,8 @@ export function imageSummary(
     Labels:
       image.config.Labels === undefined || image.config.Labels === null ? null : sorted(image.config.Labels),
     ParentId: '',
-    RepoDigests: image.digests,
-    RepoTags: image.tags,
+    RepoDigests: ordered(image.digests),
+    RepoTags: ordered(image.tags),
     SharedSize: shared,
     Size: image.size,
     VirtualSize: version < 44 ? image.size : undefined,
@@ -89,8 +95,8 @@ function imageConfig(config: ImageConfig, version: ApiVersion): Record<string, u
 export function imageView(image: Image, version: ApiVersion): Record<string, unknown> {
   return present({
     Id: image.id,
-    RepoTags: image.tags,
-    RepoDigests: image.digests,
+    RepoTags: ordered(image.tags),
+    RepoDigests: ordered(image.digests),
     Parent: '',
     Comment: image.comment,
     Created: image.created,
@@ -118,6 +124,6 @@ export function historyView(image: Image): readonly Record<string, unknown>[] {
     Id: index === 0 ? image.id : '<missing>',
     // The layers are kept flattened: the whole size stands with the newest that has content.
     Size: index === firstWithContent ? image.size : 0,
-    Tags: index === 0 && image.tags.length > 0 ? image.tags : null,
+    Tags: index === 0 && image.tags.length > 0 ? ordered(image.tags) : null,
   }))
 }
