@@ -5,7 +5,7 @@
  * A transaction is one datagram: BATCH_BEGIN, messages, BATCH_END. The kernel applies all of it or nothing.
  */
 
-import type { KernelError } from '../error.ts'
+import { KernelError } from '../error.ts'
 import { attributesAfter, MessageWriter, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL } from '../netlink/message.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from '../netlink/socket.ts'
 import type { NftElement } from '../operation.ts'
@@ -50,6 +50,10 @@ function genericHeader(family: number, resource = 0): Buffer {
   header.writeUInt16BE(resource, 2)
   return header
 }
+
+/** A table of tens of thousands is resized within milliseconds. */
+const DUMP_ATTEMPTS = 50
+const DUMP_PAUSE_MS = 2
 
 const nftMessage = (type: number) => (NFNL_SUBSYS_NFTABLES << 8) | type
 
@@ -237,20 +241,41 @@ export class Nftables {
     return replies.flatMap(({ message }) => readElements(shape, elementList(message.payload)))
   }
 
-  /** All elements of a set or map; undefined where there is no such set. */
+  /**
+   * All elements of a set or map; undefined where there is no such set.
+   *
+   * A hash table that is being resized (behind a large transaction) is dumped from its beginning again, from where the
+   * dump thought it was: some elements come twice, as many others not at all, and nothing in the answer says so. A
+   * repeated element gives it away; the dump is then taken anew.
+   */
   elements(table: string, set: string): readonly NftElement[] | undefined {
     const shape = this.#shape(table, set)
     if (shape === undefined) return undefined
+    for (let attempt = 1; ; attempt++) {
+      const dumped = this.#dumpElements(table, set)
+      const distinct = new Set(dumped.map(element => element.toString('hex')))
+      if (distinct.size === dumped.length) return readElements(shape, dumped)
+      if (attempt === DUMP_ATTEMPTS) {
+        const doing = `list ${set}`
+        throw new KernelError({
+          code: 'EAGAIN',
+          syscall: 'NFT_MSG_GETSETELEM',
+          doing,
+          detail: 'still resized',
+        })
+      }
+      pause(DUMP_PAUSE_MS)
+    }
+  }
+
+  #dumpElements(table: string, set: string) {
     const messages = this.#socket.dump(`list ${set}`, nftMessage(NFT_MSG_GETSETELEM), message =>
       message
         .raw(genericHeader(NFPROTO_INET))
         .text(NFTA_SET_ELEM_LIST_TABLE, table)
         .text(NFTA_SET_ELEM_LIST_SET, set),
     )
-    return readElements(
-      shape,
-      messages.flatMap(message => elementList(message.payload)),
-    )
+    return messages.flatMap(message => elementList(message.payload))
   }
 
   /** How a set's elements are to be read; undefined where there is no such set. */
@@ -286,6 +311,11 @@ export class Nftables {
 
 function keyOnly({ table, set, key }: NftElement): NftElement {
   return { table, set, key }
+}
+
+/** This thread has nothing else to do: it is the kernel worker, and its calls are synchronous. */
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
 function elementList(payload: Buffer): readonly Buffer[] {
