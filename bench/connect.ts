@@ -46,7 +46,7 @@ export function openBenchKernel(directory: string): Promise<Kernel> {
       namespaceSysctls: {},
       resolver: { address: '127.0.0.11', port: 65_053 },
     },
-    new URL('dist/kernel-worker.js', `file://${root}`),
+    { worker: new URL('dist/kernel-worker.js', `file://${root}`) },
   )
 }
 

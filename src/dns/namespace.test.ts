@@ -43,7 +43,7 @@ describe.skipIf(!root)('inside a namespace', () => {
         namespaceSysctls: {},
         resolver: { address: '127.0.0.11', port: 65_053 },
       },
-      pathToFileURL(bundle),
+      { worker: pathToFileURL(bundle) },
     )
     namespace = await kernel.takeNamespace()
     closeSync(namespace.resolver.udp)

@@ -103,12 +103,15 @@ async function assemble(
   mkdirSync(options.execRoot, { recursive: true, mode: 0o711 })
   const netnsDirectory = join(options.execRoot, 'netns')
   const kernel = opened.add(
-    await openKernel({
-      netnsDirectory,
-      poolSize,
-      namespaceSysctls,
-      resolver: { address: embeddedResolver, port: resolverPort },
-    }),
+    await openKernel(
+      {
+        netnsDirectory,
+        poolSize,
+        namespaceSysctls,
+        resolver: { address: embeddedResolver, port: resolverPort },
+      },
+      { onFailure: onFatal },
+    ),
   )
   await refuseForeignBridge(options, kernel)
   const forwarding = new Forwarding(options, store, kernel)

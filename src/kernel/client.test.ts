@@ -1,4 +1,4 @@
-import { closeSync, rmSync } from 'node:fs'
+import { closeSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
@@ -27,7 +27,7 @@ describe.skipIf(cannotRun !== '')('kernel on its worker', () => {
 
   beforeAll(async () => {
     enterFreshNetwork()
-    kernel = await openKernel(place.settings, await bundleWorker())
+    kernel = await openKernel(place.settings, { worker: await bundleWorker() })
   })
   afterAll(() => {
     place.remove()
@@ -123,8 +123,26 @@ describe.skipIf(cannotRun !== '')('kernel on its worker', () => {
     await expect(kernel.links()).rejects.toThrow('ended')
   })
 
+  test('a worker that ends by itself is told, and rejects what comes after', async () => {
+    const file = join(place.directory, 'ends.mjs')
+    writeFileSync(
+      file,
+      `import { parentPort } from 'node:worker_threads'
+      parentPort.postMessage({ id: 0, value: null })
+      parentPort.once('message', () => process.exit(1))`,
+    )
+    const failures: Error[] = []
+    const options = { worker: pathToFileURL(file), onFailure: (error: Error) => failures.push(error) }
+    const ending = await openKernel(place.settings, options)
+    await expect(ending.links()).rejects.toThrow('ended')
+    await expect(ending.links()).rejects.toThrow('ended')
+    expect(failures).toHaveLength(1)
+  })
+
   test('a worker that cannot start says why', async () => {
     const settings = { ...place.settings, netnsDirectory: join(workerFile, 'netns') }
-    await expect(openKernel(settings, pathToFileURL(workerFile))).rejects.toMatchObject({ code: 'ENOTDIR' })
+    await expect(openKernel(settings, { worker: pathToFileURL(workerFile) })).rejects.toMatchObject({
+      code: 'ENOTDIR',
+    })
   })
 })

@@ -17,22 +17,26 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-/**
- * Starts the worker and waits until it is ready. The bundle puts it beside the other entries; `workerUrl` is for
- * those who run from somewhere else.
- */
-export async function openKernel(
-  settings: KernelSettings,
-  workerUrl: URL = new URL('./kernel-worker.js', import.meta.url),
-): Promise<Kernel> {
+export interface KernelOptions {
+  /** The worker's file; beside the bundle unless given. */
+  readonly worker?: URL
+  /** The thread ended by itself. Calls under way have been rejected, and so will be all later ones. */
+  readonly onFailure?: (error: Error) => void
+}
+
+/** Starts the worker and waits until it is ready. */
+export async function openKernel(settings: KernelSettings, options: KernelOptions = {}): Promise<Kernel> {
   const workerData: WorkerSettings = { settings }
   // Descriptors cross threads: they come from libc, and whoever gets them closes them.
-  const worker = new Worker(workerUrl, { workerData, name: 'kernel', trackUnmanagedFds: false })
+  const url = options.worker ?? new URL('./kernel-worker.js', import.meta.url)
+  const worker = new Worker(url, { workerData, name: 'kernel', trackUnmanagedFds: false })
   const waiting = new Map<number, Waiting>()
   let gone: Error | undefined
   let last = READY
 
+  let closing = false
   const fail = (error: Error) => {
+    if (gone === undefined && !closing) options.onFailure?.(error)
     gone ??= error
     for (const { reject } of waiting.values()) reject(gone)
     waiting.clear()
@@ -74,6 +78,7 @@ export async function openKernel(
     portHolder: async port => (await call('portHolder', port)) as string,
     close: async () => {
       if (gone !== undefined) return
+      closing = true
       const ended = once(worker, 'exit')
       await call('close')
       await ended
