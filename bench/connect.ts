@@ -9,7 +9,7 @@ import { type Context, openEngines } from './context.ts'
 import { type Engine, root } from './engine.ts'
 import { connectFloor } from './floor.ts'
 import { alternate, type Case } from './measure.ts'
-import type { Row, Section } from './table.ts'
+import { againstEachOther, type Row, type Section } from './table.ts'
 
 const bridge = 'bench0'
 const gateway = '10.99.0.1'
@@ -22,14 +22,9 @@ export async function connect(context: Context): Promise<Section> {
   const samples = await alternate(cases, { rounds: context.rounds, signal: context.signal })
   for (const engine of engines) await engine.docker('rm', '-f', 'bench-connect')
   for (const engine of engines) await engine.docker('network', 'rm', 'bench-net')
-  const [ours, ...others] = samples.map((each): Row => ({ ...each, unit: 'ms' }))
-  const apiRows =
-    ours === undefined
-      ? []
-      : [{ ...ours, ...(others[0] === undefined ? {} : { reference: { row: others[0].name } }) }, ...others]
   return {
     name: 'connect: a running container to a bridge',
-    rows: [...kernelRows, ...apiRows],
+    rows: [...kernelRows, ...againstEachOther(samples)],
     notes: [
       'kernel floor: veth, alias, address, route, disable_ipv6 and one map element, encoded beforehand, sockets open',
       ...notes,

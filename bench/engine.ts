@@ -45,13 +45,14 @@ interface Paths {
   readonly config: string
 }
 
-export function openLinkspan(directory: string, flags: readonly string[] = []): Promise<Engine> {
+/** The engine of this checkout, or of another built one, to see what a change is worth. */
+export function openLinkspan(directory: string, checkout = root, name = 'linkspan'): Promise<Engine> {
   return launch({
-    name: 'linkspan',
+    name,
     directory,
     argv: ({ socket, data, exec, pidfile, config }) => [
       process.execPath,
-      join(root, 'bin/linkspan'),
+      join(checkout, 'bin/linkspan'),
       'daemon',
       '--host',
       `unix://${socket}`,
@@ -67,7 +68,6 @@ export function openLinkspan(directory: string, flags: readonly string[] = []): 
       'off',
       '--log-level',
       'warn',
-      ...flags,
     ],
   })
 }

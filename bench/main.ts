@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- SECTION…] [--rounds N] [--json FILE]`: measures, and prints ratios to what was measured in the
+ * `npm run bench [-- SECTION…] [--rounds N] [--json FILE] [--base CHECKOUT]`: measures, and prints ratios to what was measured in the
  * same run. scripts/bench runs it in a network namespace of its own, so nothing here can touch the machine's, and takes
  * away what a run leaves that is ended by force.
  */
@@ -26,7 +26,7 @@ if (directory === undefined) throw new Error('start it with scripts/bench, which
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'string' }, rounds: { type: 'string', default: '15' } },
+  options: { json: { type: 'string' }, rounds: { type: 'string', default: '15' }, base: { type: 'string' } },
 })
 const names = positionals.length === 0 ? Object.keys(sections) : positionals
 const unknown = names.filter(name => sections[name] === undefined)
@@ -47,7 +47,12 @@ const machine = {
   node: process.version,
   load: loadavg()[0] ?? 0,
 }
-const context = openContext(directory, Math.max(1, Number(values.rounds)), stop.signal)
+const context = openContext({
+  directory,
+  rounds: Math.max(1, Number(values.rounds)),
+  base: values.base,
+  signal: stop.signal,
+})
 const done: Section[] = []
 try {
   await makeBusyboxArchive(directory)

@@ -6,7 +6,7 @@ import type { Engine } from './engine.ts'
 import { bridgeFloor } from './floor.ts'
 import { alternate, type Case } from './measure.ts'
 import { must } from './run.ts'
-import type { Row, Section } from './table.ts'
+import { againstEachOther, type Row, type Section } from './table.ts'
 
 const floorName = 'kernel floor: a bridge'
 
@@ -29,20 +29,12 @@ export async function network(context: Context): Promise<Section> {
       run: () => floor.run(),
       after: () => kernel.run([{ do: 'links.delete', names: [bridge.name] }]),
     }
+    const answered = await alternate(engines.map(pingCase), plan)
     const created = await alternate([...engines.map(createCase), floorCase], plan)
     const removed = await alternate(engines.map(removeCase), plan)
-    const dockerd = engines.some(engine => engine.name === 'dockerd')
-    const rows = [...created, ...removed].map((each): Row => {
-      const [name = ''] = each.name.split(',')
-      if (name === floorName) return { ...each, unit: 'ms' }
-      const ours = name === 'linkspan'
-      const against = dockerd && ours ? { reference: { row: each.name.replace('linkspan', 'dockerd') } } : {}
-      return {
-        ...each,
-        unit: 'ms',
-        ...against,
-        ...(ours && each.name.includes('create') ? { atMost: 3 } : {}),
-      }
+    const rows = againstEachOther([...answered, ...created, ...removed]).map((each): Row => {
+      if (each.name !== 'linkspan, create') return each
+      return { ...each, reference: { row: 'linkspan, ping', within: 3 } }
     })
     return {
       name: 'network: create and remove over the API',
@@ -66,6 +58,15 @@ async function bridgesGone(engine: Engine): Promise<void> {
     await sleep(20)
   }
   throw new Error(`${engine.name} does not delete its bridge`)
+}
+
+/** What any answer costs: HTTP, and two processes that have to wake up. */
+function pingCase(engine: Engine): Case {
+  return {
+    name: `${engine.name}, ping`,
+    before: () => sleep(100),
+    run: () => engine.api.call('GET', '/_ping'),
+  }
 }
 
 function createCase(engine: Engine): Case {

@@ -3,7 +3,7 @@ import { type Context, openEngines } from './context.ts'
 import type { Engine } from './engine.ts'
 import { alternate, type Case } from './measure.ts'
 import { must } from './run.ts'
-import type { Row, Section } from './table.ts'
+import { againstEachOther, type Row, type Section } from './table.ts'
 
 /** What the command line sends for `docker run -d busybox sleep 1000`, as far as it matters here. */
 const body = {
@@ -23,12 +23,9 @@ export async function run(context: Context): Promise<Section> {
   const removed = await alternate(engines.map(removeCase), plan)
   const client: Case = { name: 'docker command line alone', run: () => must(['docker', '--version']) }
   const alone = await alternate([client], plan)
-  const dockerd = engines.some(engine => engine.name === 'dockerd')
-  const rows = [...detached, ...attached, ...created, ...started, ...removed].map((each): Row => {
-    if (!dockerd || !each.name.startsWith('linkspan')) return { ...each, unit: 'ms' }
-    const row = each.name.replace('linkspan', 'dockerd')
-    return { ...each, unit: 'ms', reference: { row, ...(each.name.includes('-d') ? { atMost: 0.5 } : {}) } }
-  })
+  const rows = againstEachOther([...detached, ...attached, ...created, ...started, ...removed], what =>
+    what.includes('-d') ? 0.5 : undefined,
+  )
   return {
     name: 'run: a container of busybox',
     rows: [...rows, ...alone.map((each): Row => ({ ...each, unit: 'ms' }))],

@@ -18,6 +18,24 @@ export interface Row extends Samples {
   readonly atMost?: number
 }
 
+/**
+ * Rows of cases that are named `ENGINE, WHAT`: ours are compared with dockerd's where it runs, those of another
+ * checkout with ours.
+ */
+export function againstEachOther(
+  samples: readonly Samples[],
+  atMost?: (what: string) => number | undefined,
+): Row[] {
+  return samples.map(each => {
+    const [engine = '', what = ''] = each.name.split(/, (.*)/)
+    const row = `${engine === 'linkspan' ? 'dockerd' : 'linkspan'}, ${what}`
+    const known = engine !== 'dockerd' && samples.some(one => one.name === row)
+    const limit = engine === 'linkspan' ? atMost?.(what) : undefined
+    const reference = { row, ...(limit === undefined ? {} : { atMost: limit }) }
+    return { ...each, unit: 'ms', ...(known ? { reference } : {}) }
+  })
+}
+
 export interface Section {
   readonly name: string
   readonly rows: readonly Row[]
