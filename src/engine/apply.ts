@@ -64,9 +64,15 @@ export class Applier {
    * the error is thrown.
    */
   async apply(difference: Difference, commit: () => Promise<void>): Promise<void> {
-    await this.#operate(difference)
+    // Names need nothing of the kernel's part: both go on at once.
+    const [operated, named] = await Promise.allSettled([this.#operate(difference), this.#name(difference)])
+    if (operated.status === 'rejected') {
+      await this.#attempt(() => this.#name(withoutDeferred(inverse(difference))))
+      throw operated.reason
+    }
     try {
-      await this.#serve(difference)
+      if (named.status === 'rejected') throw named.reason
+      await this.#relay(difference)
       await commit()
     } catch (error) {
       await this.#undo(difference)
@@ -98,25 +104,35 @@ export class Applier {
   /** What cannot be undone is told and left to the next reconciliation; the rest is undone all the same. */
   async #undo(difference: Difference): Promise<void> {
     const back = withoutDeferred(inverse(difference))
-    for (const step of [() => this.#operate(back), () => this.#serve(back)]) {
-      await step().catch((error: unknown) => this.#log.error({ err: error }, 'undoing a command failed'))
+    for (const step of [() => this.#operate(back), () => this.#name(back), () => this.#relay(back)]) {
+      await this.#attempt(step)
     }
     await this.#tearDown(difference.add)
   }
 
-  /** The part of this process: names, and sockets that somebody serves. */
-  async #serve(difference: Difference): Promise<void> {
-    const names = zoneChanges(difference)
-    if (names.length > 0) await this.#resolver.update(names)
+  async #attempt(undo: () => Promise<void>): Promise<void> {
+    await undo().catch((error: unknown) => this.#log.error({ err: error }, 'undoing a command failed'))
+  }
+
+  /** The resolver's part: what it knows, and the sockets it serves. It takes requests in the order they are made. */
+  async #name({ add, change, remove }: Difference): Promise<void> {
+    const names = zoneChanges({ add, change, remove })
+    await Promise.all([
+      ...(names.length === 0 ? [] : [this.#resolver.update(names)]),
+      ...add.map(object => (object.kind === 'listener' ? this.#listen(object) : undefined)),
+      ...remove.map(object =>
+        object.kind === 'listener' ? this.#resolver.unlisten(object.owner) : undefined,
+      ),
+    ])
+  }
+
+  /** Relays serve sockets of reservations, which the kernel's part makes. */
+  async #relay(difference: Difference): Promise<void> {
     for (const object of [...difference.remove, ...difference.change.map(c => c.before)]) {
       if (object.kind === 'relay') this.#closeRelay(object)
     }
     for (const object of [...difference.add, ...difference.change.map(c => c.after)]) {
       if (object.kind === 'relay') await this.#openRelay(object)
-    }
-    for (const object of difference.add) if (object.kind === 'listener') await this.#listen(object)
-    for (const object of difference.remove) {
-      if (object.kind === 'listener') await this.#resolver.unlisten(object.owner)
     }
   }
 
