@@ -584,6 +584,17 @@ describe.each(reason === undefined ? runtimesToTest() : [])('runtime %s', name =
     })
   })
 
+  it('discards what was created and is not to start, and tells nobody of an exit', async () => {
+    const created = await create(fixture.spec(['sleep', '60']))
+    let told = false
+    void created.exit.then(() => (told = true))
+    await runtime.discard(created.spec.id)
+    expect(await isAlive(created)).toBe(false)
+    expect(leftovers(fixture, ever, [created.spec.id])).toEqual([])
+    expect(told).toBe(false)
+    expect(await isAlive(await start(created.spec))).toBe(true)
+  })
+
   it('ends a container whose conmon was killed', async () => {
     const run = await start(fixture.spec(['sleep', '60']))
     process.kill(

@@ -541,7 +541,7 @@ class ConmonRuntime implements Runtime {
 
   async discard(id: Id): Promise<void> {
     await this.#cleanups.get(id)
-    if (this.#live.has(id)) return
+    if (this.#live.has(id)) await this.#abandon(id)
     await this.#clearRemains(id)
     await rm(this.#paths.exit(id), { force: true })
   }

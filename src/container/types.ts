@@ -249,7 +249,10 @@ export interface Runtime {
   adopt(id: Id, process: RunningProcess, tty: boolean): Promise<RunningProcess | ExitStatus>
   /** Removes what belongs to a stopped container on disk: upper directory, log, files. */
   remove(id: Id): Promise<void>
-  /** Ends and clears whatever a crash of the engine left of a container that is not recorded as running; disk data stays. */
+  /**
+   * Ends and clears whatever there is of a container that is not to run: what a crash of the engine left, or what was
+   * created for a start that failed elsewhere. Nobody is told of an exit. Disk data stays.
+   */
   discard(id: Id): Promise<void>
   /** Containers that the caller does not know (left by a crash) are ended and removed: processes, mounts, directories. */
   sweep(known: ReadonlySet<Id>): Promise<void>
