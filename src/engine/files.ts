@@ -4,7 +4,7 @@
  * which a hash beside it tells.
  */
 import { createHash } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import type { ContainerFiles } from '../container/index.ts'
 import {
   appendOwnLines,
@@ -41,6 +41,12 @@ export class Files {
 
   constructor(core: Core) {
     this.#core = core
+  }
+
+  /** Makes the files exist, so that they can be mounted; what is in them follows in place. */
+  async prepare(container: Container): Promise<void> {
+    const { hostname, hosts, resolvConf } = await this.#core.runtime.files(container.id)
+    for (const path of [hostname, hosts, resolvConf]) await (await open(path, 'a')).close()
   }
 
   /** Before the container starts: all three, afresh. */

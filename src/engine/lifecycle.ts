@@ -1,9 +1,9 @@
 /**
  * From start to end of a container: network and process are joined here and nowhere else. The namespace is complete
- * before the process exists, and is given up after it is gone. What policies restart is restarted here.
+ * before the process starts, and is given up after it is gone. What policies restart is restarted here.
  */
 import { fault, wrapFault } from '../base/index.ts'
-import { type ExitStatus, type RunSpec, startExitCode } from '../container/index.ts'
+import { type ExitStatus, type RunningProcess, type RunSpec, startExitCode } from '../container/index.ts'
 import type { Id } from '../network/index.ts'
 import type { ContainerRecords } from './container-records.ts'
 import type { Core } from './core.ts'
@@ -100,13 +100,10 @@ export class Lifecycle {
     try {
       await this.#checkLinks(container)
       namespace = await this.#namespaceFor(container)
-      await this.#joinNetworks(container, namespace)
-      const joined = this.#records.current(id)
-      if (networkModeOf(joined).kind !== 'container') await this.#files.write(joined)
-      const spec = this.runSpec(joined, namespace.path)
       // Listening before the process exists loses nothing of its output; its stdin is there once it does.
       this.#subscribe(id)
-      const process = await this.#core.runtime.create(spec)
+      const process = await this.#createJoined(container, namespace)
+      const joined = this.#records.current(id)
       this.#openInput(id)
       const startedAt = timestamp()
       await this.#core.change(() => ({
@@ -138,6 +135,32 @@ export class Lifecycle {
       await this.#abandon(container, namespace, error)
       throw error
     }
+  }
+
+  /**
+   * The runtime makes the process, which waits to be started, while the namespace it will live in is furnished: each
+   * takes its time and neither needs the other. When it starts its network and its files are complete.
+   */
+  async #createJoined(container: Container, namespace: Namespace): Promise<RunningProcess> {
+    const ownFiles = networkModeOf(container).kind !== 'container'
+    const join = async () => {
+      await this.#joinNetworks(container, namespace)
+      if (ownFiles) await this.#files.write(this.#records.current(container.id))
+    }
+    const create = () => this.#core.runtime.create(this.runSpec(container, namespace.path))
+    // The runtime sets these itself, and they may be about an interface.
+    const needsInterfaces = Object.keys(container.hostConfig.Sysctls ?? {}).some(key =>
+      key.startsWith('net.'),
+    )
+    if (needsInterfaces) {
+      await join()
+      return await create()
+    }
+    if (ownFiles) await this.#files.prepare(container)
+    const [joined, created] = await Promise.allSettled([join(), create()])
+    if (joined.status === 'rejected') throw joined.reason
+    if (created.status === 'rejected') throw created.reason
+    return created.value
   }
 
   async #namespaceFor(container: Container): Promise<Namespace> {
