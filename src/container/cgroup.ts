@@ -1,6 +1,6 @@
 /** Reading and clearing cgroups through the file system, version 1 and 2. */
 
-import { readdir, readFile, rmdir } from 'node:fs/promises'
+import { readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually, signalProcess } from './process.ts'
 
@@ -25,6 +25,18 @@ async function directoryOf(pid: number, controller: string): Promise<string | un
   } catch {
     return undefined
   }
+}
+
+/**
+ * Moving a process into a cgroup takes a lock that nobody holds in everyday life; whoever takes it first waits for an
+ * RCU grace period (8–16 ms), whoever comes within the next few milliseconds does not. Writing a process into the cgroup
+ * it is in takes the lock and changes nothing: done when a start begins, the wait is over when the runtime gets there.
+ */
+export async function prepareMigration(): Promise<void> {
+  const directory = await directoryOf(process.pid, 'pids')
+  if (directory === undefined) return
+  // Where this is not allowed the runtime waits itself.
+  await writeFile(join(directory, 'cgroup.procs'), String(process.pid), { flag: 'r+' }).catch(() => undefined)
 }
 
 /** Pids of everything in the cgroup of a process, as the host numbers them. */

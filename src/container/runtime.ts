@@ -17,7 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { fault } from '../base/index.ts'
 import { KernelError, SeqpacketSocket } from '../kernel/index.ts'
-import { cgroupProcesses, isFrozen, removeCgroups } from './cgroup.ts'
+import { cgroupProcesses, isFrozen, removeCgroups, prepareMigration } from './cgroup.ts'
 import { conmonPid, killConmon, launchConmon } from './conmon.ts'
 import { startExec } from './exec.ts'
 import { readLog, type LogSource } from './logs.ts'
@@ -133,6 +133,7 @@ class ConmonRuntime implements Runtime {
   async create(spec: RunSpec): Promise<RunningProcess> {
     const { id, name, config } = spec
     if (this.#live.has(id)) throw fault('conflict', `container ${id} is already running`)
+    void prepareMigration()
     await this.#cleanups.get(id)
     const bundle = this.#paths.bundle(id)
     try {
