@@ -73,6 +73,7 @@ export async function openKernel(settings: KernelSettings, options: KernelOption
     routes: async netns => (await call('routes', netns)) as Awaited<ReturnType<Kernel['routes']>>,
     elements: async (table, set) =>
       (await call('elements', table, set)) as Awaited<ReturnType<Kernel['elements']>>,
+    iptables: async family => (await call('iptables', family)) as Awaited<ReturnType<Kernel['iptables']>>,
     announce: async (netns, link, count, intervalMs) =>
       void (await call('announce', netns, link, count, intervalMs)),
     portHolder: async port => (await call('portHolder', port)) as string,

@@ -12,10 +12,12 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { announceOnce } from './announce.ts'
 import { KernelError, toKernelError } from './error.ts'
+import { readTables, restoreTables } from './iptables.ts'
 import { inNamespace, openNamespace } from './namespace.ts'
 import { NETLINK_ROUTE, NetlinkSocket } from './netlink/socket.ts'
 import { Nftables } from './nfnetlink/nftables.ts'
 import type {
+  IptablesTable,
   KernelSettings,
   NetnsName,
   NftElement,
@@ -117,6 +119,13 @@ export class Executor {
       case 'nft.load':
         loadRuleset(operation.text)
         return { result: null }
+      case 'iptables.restore': {
+        const { family, changes, undo } = operation
+        restoreTables(family, changes, undo)
+        return undo.length === 0
+          ? { result: null }
+          : { result: null, undo: () => restoreTables(family, undo, changes) }
+      }
       case 'port.reserve':
         this.#reservations.reserve(operation.port)
         return { result: null, undo: () => void this.#reservations.release(operation.port) }
@@ -253,6 +262,10 @@ export class Executor {
 
   elements(table: string, set: string): readonly NftElement[] | undefined {
     return this.#openNftables().elements(table, set)
+  }
+
+  iptables(family: 4 | 6): readonly IptablesTable[] {
+    return readTables(family)
   }
 
   portHolder(spec: ReservationSpec): string {

@@ -25,6 +25,29 @@ export type NftVerdict =
   | { readonly verdict: 'accept' | 'drop' | 'return' }
   | { readonly verdict: 'goto' | 'jump'; readonly chain: string }
 
+/** A table of iptables, as iptables-save writes it. */
+export interface IptablesTable {
+  readonly name: string
+  /** Chain → policy; `-` for chains that are not the kernel's own. */
+  readonly chains: ReadonlyMap<string, string>
+  readonly rules: readonly IptablesRule[]
+}
+
+export interface IptablesRule {
+  readonly chain: string
+  /** Matches and target: `-i docker0 -j ACCEPT`. */
+  readonly spec: string
+}
+
+/** What changes in one table. */
+export interface IptablesChange {
+  readonly table: string
+  /** Chains that the lines take for granted. They are made if somebody has deleted them. */
+  readonly chains: readonly string[]
+  /** As iptables-restore takes them: `-A CHAIN SPEC`, `-I …`, `-D …`, `-N CHAIN`, `-X CHAIN`, `-P CHAIN POLICY`. */
+  readonly lines: readonly string[]
+}
+
 /** Where an interface's addresses come from: `172.17.0.2/16`, `fd00::2/64`. */
 export type Cidr = string
 
@@ -95,6 +118,14 @@ export type Operation =
     }
   /** Loads a ruleset text through `nft -f` in one transaction. Undo: none; used at start and to mend. */
   | { readonly do: 'nft.load'; readonly text: string }
+  /** One run of iptables-restore --noflush: all or nothing. Deleting rules that are not there is no error. */
+  | {
+      readonly do: 'iptables.restore'
+      readonly family: 4 | 6
+      readonly changes: readonly IptablesChange[]
+      /** The changes that take these back; none if nobody will ask for that. */
+      readonly undo: readonly IptablesChange[]
+    }
   /** Holds host ports so that nobody else can bind them; never accepts. Fails with EADDRINUSE and the port. */
   | { readonly do: 'port.reserve'; readonly port: ReservationSpec }
   | { readonly do: 'port.release'; readonly port: ReservationSpec }
@@ -184,6 +215,8 @@ export interface Kernel {
   routes(netns?: NetnsName): Promise<readonly ObservedRoute[]>
   /** Elements of one set or map; undefined where the table or set does not exist. */
   elements(table: string, set: string): Promise<readonly NftElement[] | undefined>
+  /** The tables of iptables or ip6tables; those that nobody has used are missing. ENOENT: it is not installed. */
+  iptables(family: 4 | 6): Promise<readonly IptablesTable[]>
   /** Gratuitous ARP and unsolicited NA for the addresses of a link inside a namespace: one now, `count - 1` behind. */
   announce(netns: NetnsName, link: string, count: number, intervalMs: number): Promise<void>
   /** Who listens on a host port, for error messages: `pid 812 (nginx)`; '' if not found. */

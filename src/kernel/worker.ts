@@ -55,6 +55,8 @@ class Service {
         return executor.routes(args[0] as NetnsName | undefined)
       case 'elements':
         return executor.elements(args[0] as string, args[1] as string)
+      case 'iptables':
+        return executor.iptables(args[0] as 4 | 6)
       case 'announce':
         return this.#announce(args[0] as NetnsName, args[1] as string, args[2] as number, args[3] as number)
       case 'portHolder':
