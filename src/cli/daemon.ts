@@ -112,8 +112,11 @@ const table = {
   ),
   'ip-forward': option('boolean', 'Switch on IP forwarding in the kernel (default true)'),
   iptables: option('boolean', 'Write firewall rules for IPv4: cannot be switched off yet'),
-  ip6tables: option('boolean', 'Write firewall rules for IPv6: cannot be switched off yet'),
-  'firewall-backend': option('text', 'The firewall backend: nftables'),
+  ip6tables: option(
+    'boolean',
+    'Write firewall rules for IPv6: can be switched off for the iptables backend only',
+  ),
+  'firewall-backend': option('text', 'The firewall backend: nftables (default) or iptables'),
   'allow-direct-routing': option('boolean', 'Containers may be reached by their own addresses from outside'),
   // Names
   dns: option('list', 'DNS server for containers'),
@@ -482,11 +485,11 @@ function check(given: Given): void {
   }
   const backend = given['firewall-backend']
   if (backend !== undefined && backend !== '') {
-    demand(backend === 'nftables', 'firewall-backend', 'nftables is the only one there is so far')
+    demand(isBackend(backend), 'firewall-backend', 'there are nftables and iptables')
   }
-  for (const rules of ['iptables', 'ip6tables'] as const) {
-    demand(given[rules] !== false, rules, 'the firewall rules cannot be switched off yet')
-  }
+  const switchable = 'the firewall rules cannot be switched off yet'
+  demand(given.iptables !== false, 'iptables', switchable)
+  demand(given.ip6tables !== false || backend === 'iptables', 'ip6tables', switchable)
   const level = given['log-level']
   if (level !== undefined)
     demand(
@@ -572,7 +575,7 @@ export function daemonOptions(given: Given): DaemonOptions {
     ipForward: given['ip-forward'] ?? true,
     iptables: given.iptables ?? true,
     ip6tables: given.ip6tables ?? true,
-    firewallBackend: backend === 'nftables' ? backend : undefined,
+    firewallBackend: isBackend(backend) ? backend : undefined,
     allowDirectRouting: given['allow-direct-routing'] ?? false,
     dns: given.dns ?? [],
     dnsSearch: given['dns-search'] ?? [],
@@ -590,4 +593,8 @@ export function daemonOptions(given: Given): DaemonOptions {
     registryMirrors: given['registry-mirror'] ?? [],
     warnings: warningsOf(given),
   }
+}
+
+function isBackend(text: string | undefined): text is 'nftables' | 'iptables' {
+  return text === 'nftables' || text === 'iptables'
 }

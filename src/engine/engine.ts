@@ -17,8 +17,8 @@ import { timestamp } from './events.ts'
 import { Execs } from './execs.ts'
 import { Files } from './files.ts'
 import { Forwarding, isOn } from './forwarding.ts'
+import { chooseFirewall, type ChosenFirewall } from './firewall/choose.ts'
 import type { Firewall } from './firewall/firewall.ts'
-import { nftablesFirewall } from './firewall/nftables.ts'
 import { HostPorts } from './host-ports.ts'
 import { Images } from './images.ts'
 import { Joining } from './joining.ts'
@@ -115,7 +115,8 @@ async function assemble(
   )
   await refuseForeignBridge(options, kernel)
   const forwarding = new Forwarding(options, store, kernel)
-  const firewall = chooseFirewall(options, forwarding)
+  const chosen = chooseFirewall(options, () => forwarding.guarded)
+  const { firewall } = chosen
   const settings = { dataRoot: options.dataRoot, execRoot: options.execRoot, runtime: options.runtime }
   const runtime = opened.add(await openRuntime(settings))
   const images = await openImageStore(settings)
@@ -134,7 +135,7 @@ async function assemble(
   const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
   core.state.apply(store.load())
 
-  const networks = new Networks(core, family => forwarding.need(family, () => firewall.load()))
+  const networks = new Networks(core, family => forwarding.need(family, () => firewall.guard(family)))
   const records = new ContainerRecords(core)
   const joining = new Joining(core, new HostPorts())
   const files = new Files(core)
@@ -146,7 +147,7 @@ async function assemble(
 
   await lifecycle.recover()
   await images.sweep(new Set(core.state.images.keys()))
-  await reconcile(core, kernel, firewall)
+  await reconcile(core, kernel, chosen)
   for (const network of core.state.networks.values()) await networks.forward(network)
   await ensurePredefined(core, networks)
   await lifecycle.startByPolicy()
@@ -217,12 +218,12 @@ async function assemble(
 }
 
 /** Brings the kernel from whatever a crash, a reboot or a foreign hand left to what the state says. */
-async function reconcile(core: Core, kernel: Kernel, firewall: Firewall): Promise<void> {
+async function reconcile(core: Core, kernel: Kernel, { firewall, other }: ChosenFirewall): Promise<void> {
   const wanted = wholeBlueprint(core.state)
-  await kernel.run(firewall.load())
   const intents = wanted.filter(object => object.kind === 'segment' || object.kind === 'publish')
   const mending = await firewall.reconcile(kernel, intents)
   if (mending.length > 0) await kernel.run(mending)
+  await retire(core, kernel, other)
   const found = difference(await observe(kernel, wanted), wanted)
   if (isEmpty(found)) return
   core.log.info(
@@ -232,13 +233,17 @@ async function reconcile(core: Core, kernel: Kernel, firewall: Firewall): Promis
   await core.applier.apply(found, async () => {})
 }
 
-function chooseFirewall(options: DaemonOptions, forwarding: Forwarding): Firewall {
-  const reason =
-    options.firewallBackend === 'nftables'
-      ? 'asked for with --firewall-backend'
-      : 'the default: constant rules, state in sets and maps'
-  return nftablesFirewall(
-    () => ({ guarded: forwarding.guarded, directRouting: options.allowDirectRouting }),
-    reason,
-  )
+/**
+ * Removes what the other backend left. Nobody may ever have used it: if its program is broken, that is no reason not to
+ * start.
+ */
+async function retire(core: Core, kernel: Kernel, other: Firewall): Promise<void> {
+  try {
+    const removal = await other.remove(kernel)
+    if (removal.length === 0) return
+    await kernel.run(removal)
+    core.log.info({}, `removed the rules that the ${other.driver} backend left`)
+  } catch (error) {
+    core.log.warn({ err: error }, `looking for rules of the ${other.driver} backend failed`)
+  }
 }

@@ -34,15 +34,15 @@ export class Forwarding {
     return isOn(4) ? [] : ['IPv4 forwarding is disabled. Networking will not work.']
   }
 
-  /** Sees to it that a family is forwarded; `reload` loads the ruleset, which asks `guarded`. */
-  async need(family: Family, reload: () => readonly Operation[]): Promise<void> {
+  /** Sees to it that a family is forwarded; `guard` is the rule that comes first, and may ask `guarded`. */
+  async need(family: Family, guard: () => readonly Operation[]): Promise<void> {
     if (isOn(family) || !this.#options.ipForward || !isThere(family)) return
     if (!this.guarded.includes(family)) {
       const { meta } = this.#store
       await this.#store.setMeta({ ...meta, forwardingSwitchedOn: [...meta.forwardingSwitchedOn, family] })
     }
     const operations = switches[family].map((key): Operation => ({ do: 'sysctl.set', key, value: '1' }))
-    await this.#kernel.run([...reload(), ...operations])
+    await this.#kernel.run([...guard(), ...operations])
   }
 }
 

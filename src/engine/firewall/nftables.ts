@@ -12,10 +12,11 @@ import type { Firewall } from './firewall.ts'
 import { rulesetText, type RulesetOptions, type SetName, sets, table } from './ruleset.ts'
 
 export function nftablesFirewall(options: () => RulesetOptions, reason: string): Firewall {
+  const load = (): Operation => ({ do: 'nft.load', text: rulesetText(options()) })
   return {
     driver: 'nftables',
     reason,
-    load: () => [{ do: 'nft.load', text: rulesetText(options()) }],
+    guard: () => [load()],
     update(add, remove) {
       const adding = add.flatMap(elementsOf)
       const removing = remove.flatMap(elementsOf)
@@ -29,7 +30,13 @@ export function nftablesFirewall(options: () => RulesetOptions, reason: string):
           if (!wanted.delete(identity(element))) stale.push(element)
         }
       }
-      return stale.length + wanted.size === 0 ? [] : [elementsOperation([...wanted.values()], stale)]
+      return stale.length + wanted.size === 0
+        ? [load()]
+        : [load(), elementsOperation([...wanted.values()], stale)]
+    },
+    async remove(kernel) {
+      const there = await kernel.elements(table, 'to_bridge')
+      return there === undefined ? [] : [{ do: 'nft.load', text: `delete table inet ${table}\n` }]
     },
   }
 }

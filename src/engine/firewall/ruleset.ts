@@ -7,6 +7,7 @@
  *   dropped is dropped here, what others drop stays dropped.
  * - raw (-300) runs before conntrack and NAT: there the packet still has the address its sender wrote. Direct access to
  *   container addresses is refused at that point, published ports are not affected because their address is the host's.
+ *   A bridge's own address is the host's too: containers of other networks reach the host by it (host.docker.internal).
  * - NAT chains see the first packet of a flow only; the rest follows the conntrack entry.
  * - `meta l4proto { … }` has to stand before a look-up of `th dport`, and `dnat ip to` names its family, because the
  *   table is `inet`.
@@ -72,8 +73,8 @@ ${declarations.join('\n')}
 ${
   directRouting
     ? ''
-    : `    ip daddr @subnet4 ip daddr . iifname != @subnet4_bridge drop comment "container addresses are private"
-    ip6 daddr @subnet6 ip6 daddr . iifname != @subnet6_bridge drop comment "container addresses are private"
+    : `    ip daddr @subnet4 ip daddr . iifname != @subnet4_bridge fib daddr type != local drop comment "container addresses are private"
+    ip6 daddr @subnet6 ip6 daddr . iifname != @subnet6_bridge fib daddr type != local drop comment "container addresses are private"
 `
 }  }
 
