@@ -82,6 +82,12 @@ describe('networks', () => {
   })
 })
 
+it('a container to share with is looked for at the start, if it is not there yet', () => {
+  const { container } = create({ hostConfig: { NetworkMode: 'container:later' } })
+  expect(container.hostConfig.NetworkMode).toBe('container:later')
+  expect(container.config.Hostname).toBe(container.id.slice(0, 12))
+})
+
 describe('refused', () => {
   it.each([
     [{ config: { Image: 'nosuch' } }, 404, 'No such image: nosuch:latest'],
@@ -93,7 +99,6 @@ describe('refused', () => {
       400,
       'invalid network mode: invalid container format container:<name|id>',
     ],
-    [{ hostConfig: { NetworkMode: 'container:nosuch' } }, 404, 'No such container: nosuch'],
     [
       { hostConfig: { Links: ['nosuch:x'] } },
       400,

@@ -89,7 +89,8 @@ function containerName(asked: string | undefined, { state, randomName }: CreateC
 
 function defaultHostname(mode: NetworkMode, id: Id, state: State): string {
   if (mode.kind === 'host') return hostname()
-  if (mode.kind === 'container') return state.findContainer(mode.container).config.Hostname
+  const shared = mode.kind === 'container' ? state.containerMeant(mode.container) : undefined
+  if (shared !== undefined) return shared.config.Hostname
   return id.slice(0, 12)
 }
 
@@ -167,9 +168,14 @@ function withHostDefaults(asked: Partial<HostConfig>): HostConfig {
   }
 }
 
-/** What is stored: names as typed, `bridge` for the default, the id for `container:NAME` (Docker resolves it). */
+/**
+ * What is stored: names as typed, `bridge` for the default, the id for `container:NAME` (Docker resolves it). One that
+ * is not there is looked for at the start: a 404 from create means to clients that the image is missing.
+ */
 function normalMode(mode: NetworkMode, text: string, state: State): string {
-  if (mode.kind === 'container') return `container:${state.findContainer(mode.container).id}`
+  if (mode.kind === 'container') {
+    return `container:${state.containerMeant(mode.container)?.id ?? mode.container}`
+  }
   return mode.kind === 'network' ? mode.network : text
 }
 

@@ -96,13 +96,18 @@ export class State implements StateView, BlueprintContext {
   }
 
   findContainer(term: string): Container {
+    const container = this.containerMeant(term)
+    if (container === undefined) throw fault('containerNotFound', term)
+    return container
+  }
+
+  /** By id, name or id prefix; undefined if there is none. Throws containerAmbiguous. */
+  containerMeant(term: string): Container | undefined {
     const exact = this.containers.get(term) ?? this.containerNamed(term)
     if (exact !== undefined) return exact
     const matches = term === '' ? [] : this.#containerIds.withPrefix(term, 2)
     if (matches.length > 1) throw fault('containerAmbiguous', term)
-    const container = this.containers.get(matches[0] ?? '')
-    if (container === undefined) throw fault('containerNotFound', term)
-    return container
+    return this.containers.get(matches[0] ?? '')
   }
 
   containerNamed(name: string): Container | undefined {
