@@ -50,7 +50,9 @@ async function collect(stream: Readable): Promise<Buffer> {
 function errorMessage(status: number, body: string): string {
   try {
     const parsed: unknown = JSON.parse(body)
-    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed) return String(parsed.message)
+    // Some of Docker's sentences end with a space; its command line does not show it.
+    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed)
+      return String(parsed.message).trim()
   } catch {
     // Not JSON: a proxy, or something that is no engine.
   }

@@ -2,7 +2,8 @@
  * Lists of objects in every form people ask for: docker's table, `--format json`, `--format 'table {{.ID}}\t{{.Names}}'`,
  * a bare template, or ids alone (-q). A listing is described once, as columns.
  */
-import { Failure } from './failure.ts'
+import type { Context } from './context.ts'
+import { describe, EngineError, Failure } from './failure.ts'
 import { alignColumns } from './table.ts'
 import { compileTemplate, TemplateError } from './template/index.ts'
 
@@ -148,13 +149,25 @@ function columnTitle(key: string): string {
   return (key.split('.').at(-1) ?? '').replace(/[-_]/g, ' ')
 }
 
+/** How inspect prints: each object by itself, then all of them together. */
+interface InspectForm {
+  readonly one: (object: unknown) => string
+  readonly all: (texts: readonly string[]) => string
+}
+
 /**
- * Makes the function that prints what inspect found: JSON indented by four spaces in the engine's order, or a template
- * per object, each closed by a newline. A text that is no template is refused here.
+ * JSON indented by four spaces in the engine's order, or a template per object, each closed by a newline. A text that
+ * is no template is refused here.
  */
-export function prepareInspect(format: string): (found: readonly unknown[]) => string {
-  if (format === '') return found => `${JSON.stringify(found, null, 4)}\n`
-  if (format === 'json') return found => `${JSON.stringify(found)}\n`
+function prepareInspect(format: string): InspectForm {
+  if (format === '') {
+    return {
+      one: object => JSON.stringify(object, null, 4).replaceAll('\n', '\n    '),
+      all: texts => (texts.length === 0 ? '[]\n' : `[\n    ${texts.join(',\n    ')}\n]\n`),
+    }
+  }
+  if (format === 'json')
+    return { one: object => JSON.stringify(object), all: texts => `[${texts.join(',')}]\n` }
   const told = <R>(status: number, step: () => R): R => {
     try {
       return step()
@@ -164,11 +177,42 @@ export function prepareInspect(format: string): (found: readonly unknown[]) => s
     }
   }
   const template = told(64, () => compileTemplate(format, { missing: 'error' }))
-  return found => told(1, () => found.map(item => `${template.render(item)}\n`).join(''))
+  return {
+    one: object => told(1, () => `${template.render(object)}\n`),
+    // docker ends a line even if nothing stands on it.
+    all: texts => (texts.length === 0 ? '\n' : texts.join('')),
+  }
+}
+
+/**
+ * What `inspect` and its kin do: prints what was found, then what went wrong with the others. `find` gives undefined
+ * where there is no such object.
+ */
+export async function printInspected(
+  context: Context,
+  names: readonly string[],
+  format: string,
+  find: (name: string) => Promise<unknown>,
+): Promise<number> {
+  const form = prepareInspect(format)
+  const texts: string[] = []
+  const failures: string[] = []
+  for (const name of names) {
+    try {
+      const object = await find(name)
+      if (object === undefined) failures.push(`Error: No such object: ${name}`)
+      else texts.push(form.one(object))
+    } catch (error) {
+      if (!(error instanceof EngineError || error instanceof Failure)) throw error
+      failures.push(describe(error))
+    }
+  }
+  context.stdout.write(form.all(texts))
+  for (const failure of failures) context.warn(failure)
+  return failures.length === 0 ? 0 : 1
 }
 
 /** The same for one object: `json` is the object, not a list of one. */
 export function prepareObject(format: string): (object: unknown) => string {
-  const render = prepareInspect(format === 'json' ? '{{json .}}' : format)
-  return object => render([object])
+  return prepareInspect(format === 'json' ? '{{json .}}' : format).one
 }

@@ -19,9 +19,9 @@ function wrap(text: string, limit: number): string[] {
   return [...lines, line]
 }
 
-/** Two columns, the second wrapped. */
-function columns(rows: readonly (readonly [left: string, right: string])[]): string {
-  const left = Math.max(0, ...rows.map(([name]) => name.length)) + 3
+/** Two columns, the second wrapped; docker has two spaces between commands and their summaries, three for options. */
+function columns(rows: readonly (readonly [left: string, right: string])[], gap: 2 | 3): string {
+  const left = Math.max(0, ...rows.map(([name]) => name.length)) + gap
   return rows
     .flatMap(([name, text]) =>
       wrap(text, Math.max(30, width - left - 2)).map(
@@ -35,7 +35,10 @@ export function programHelp(): string {
   const body = sections
     .map(
       ({ title, entries }) =>
-        `${title}:\n${columns(entries.map(entry => [entry.name, entry.summary] as const))}`,
+        `${title}:\n${columns(
+          entries.map(entry => [entry.name, entry.summary] as const),
+          2,
+        )}`,
     )
     .join('\n')
   return `Usage:  linkspan [OPTIONS] COMMAND
@@ -44,11 +47,14 @@ Docker's container networking for Linux, made directly in the kernel
 
 ${body}
 Options:
-${columns([
-  ['-H, --host address', `Engine to talk to (default ${defaultHost}, or $LINKSPAN_HOST, or $DOCKER_HOST)`],
-  ['-D, --debug', 'Show where an error comes from'],
-  ['-v, --version', 'Print the version and quit'],
-])}
+${columns(
+  [
+    ['-H, --host address', `Engine to talk to (default ${defaultHost}, or $LINKSPAN_HOST, or $DOCKER_HOST)`],
+    ['-D, --debug', 'Show where an error comes from'],
+    ['-v, --version', 'Print the version and quit'],
+  ],
+  3,
+)}
 Try it:
   linkspan network create shop
   linkspan run -d --name web --network shop -p 8080:80 busybox httpd -f -h /var/www
@@ -67,7 +73,10 @@ export function groupHelp(path: readonly string[], entries: readonly Entry[]): s
 ${group?.summary ?? ''}
 
 Commands:
-${columns(entries.map(entry => [entry.name, entry.summary] as const))}
+${columns(
+  entries.map(entry => [entry.name, entry.summary] as const),
+  2,
+)}
 Run '${title} COMMAND --help' for more information on a command.
 `
 }
@@ -89,7 +98,12 @@ export function commandHelp(path: readonly string[], entry: Entry, command: Comm
       ? ''
       : `\nAliases:\n  ${[entry.name, ...others].map(name => [...path.slice(0, -1), name].join(' ')).join(', ')}\n`
   const options =
-    flags.length === 0 ? '' : `\nOptions:\n${columns(flags.map(([name, flag]) => flagRow(name, flag)))}`
+    flags.length === 0
+      ? ''
+      : `\nOptions:\n${columns(
+          flags.map(([name, flag]) => flagRow(name, flag)),
+          3,
+        )}`
   const examples =
     command.examples === undefined
       ? ''

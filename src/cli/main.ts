@@ -75,12 +75,13 @@ async function dispatch(
   if (word === undefined || word === '--help' || word === '-h' || (word === 'help' && path.length === 1)) {
     if (path.length === 1 && word === 'help' && rest.length > 0)
       return dispatch(entries, path, [...rest, '--help'], context)
-    context.stdout.write(path.length === 1 ? programHelp() : groupHelp(path, entries))
+    const out = word === undefined && path.length > 1 ? context.stderr : context.stdout
+    out.write(path.length === 1 ? programHelp() : groupHelp(path, entries))
     return 0
   }
   const entry = findEntry(entries, word)
   if (entry === undefined) {
-    const usage = path.length === 1 ? '' : `Usage:  ${title} COMMAND\n\n`
+    const usage = path.length === 1 ? '' : `Usage:  ${title}\n\n`
     const near = nearest(word, entries)
     const hint = near === undefined ? '' : `Did you mean '${title} ${near}'?\n\n`
     context.stderr.write(

@@ -211,13 +211,26 @@ export const importImage = defineCommand({
   },
 })
 
+function tagReference(text: string): ReturnType<typeof parseReference> {
+  try {
+    return parseReference(text)
+  } catch (error) {
+    const why = describe(error)
+    throw new Failure(
+      `Error parsing reference: ${JSON.stringify(text)} is not a valid repository/tag: ${why}`,
+      1,
+      { cause: error },
+    )
+  }
+}
+
 export const tag = defineCommand({
   usage: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]',
   flags: {},
   minimum: 2,
   maximum: 2,
   run: async (context, _values, [source = '', target = '']) => {
-    const reference = parseReference(target)
+    const reference = tagReference(target)
     if (reference.digest !== undefined) throw new Failure('refusing to create a tag with a digest reference')
     await context.client.json('POST', `/images/${encodeURIComponent(source)}/tag`, {
       query: {

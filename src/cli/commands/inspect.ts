@@ -1,9 +1,9 @@
 /** `inspect`: everything the engine says of an object. */
 import { defineCommand, type Command } from '../command.ts'
 import type { Context } from '../context.ts'
-import { describe, EngineError, Failure } from '../failure.ts'
+import { EngineError, Failure } from '../failure.ts'
 import { boolean, text } from '../flags.ts'
-import { prepareInspect } from '../format.ts'
+import { printInspected } from '../format.ts'
 
 /** In the order in which a name is looked for. */
 const kinds: Readonly<Record<string, (name: string) => string>> = {
@@ -15,6 +15,10 @@ const kinds: Readonly<Record<string, (name: string) => string>> = {
 
 /** Kinds that docker knows and this engine has none of. */
 const foreign = new Set(['config', 'node', 'plugin', 'secret', 'service', 'task'])
+const typeList = [...Object.keys(kinds), ...foreign]
+  .sort()
+  .map(kind => JSON.stringify(kind))
+  .join(', ')
 
 interface Options {
   readonly format: string
@@ -42,24 +46,9 @@ async function find(
   return undefined
 }
 
-async function inspectAll(context: Context, names: readonly string[], options: Options): Promise<number> {
-  const render = prepareInspect(options.format)
+function inspectAll(context: Context, names: readonly string[], options: Options): Promise<number> {
   const candidates = options.type === '' ? Object.keys(kinds) : [options.type]
-  const found: unknown[] = []
-  const failures: string[] = []
-  for (const name of names) {
-    try {
-      const object = await find(context, name, candidates, options.size)
-      if (object === undefined) failures.push(`Error: No such object: ${name}`)
-      else found.push(object)
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error
-      failures.push(describe(error))
-    }
-  }
-  context.stdout.write(render(found))
-  for (const failure of failures) context.warn(failure)
-  return failures.length === 0 ? 0 : 1
+  return printInspected(context, names, options.format, name => find(context, name, candidates, options.size))
 }
 
 export const inspect = defineCommand({
@@ -80,7 +69,7 @@ export const inspect = defineCommand({
       throw new Failure(
         foreign.has(type)
           ? `Error: this engine has no objects of type ${type}`
-          : `${JSON.stringify(type)} is not a valid value for --type`,
+          : `unknown type: ${JSON.stringify(type)}: must be one of ${typeList}`,
       )
     }
     return inspectAll(context, names, values)

@@ -3,9 +3,9 @@ import { isIP } from 'node:net'
 import { defineCommand } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { forEachName } from '../each.ts'
-import { describe, EngineError, Failure } from '../failure.ts'
+import { EngineError, Failure } from '../failure.ts'
 import { boolean, commas, filterQuery, filters, integer, keyValue, list, map, maybe, text } from '../flags.ts'
-import { labelText, prepareInspect, prepareList, type Listing } from '../format.ts'
+import { labelText, prepareList, printInspected, type Listing } from '../format.ts'
 import { choiceOf, endpointSettings, ipamConfig } from '../networking.ts'
 import { ipamPools } from '../subnets.ts'
 import { goTimeOf, naturalOrder, shortId } from '../units.ts'
@@ -72,21 +72,10 @@ export const inspect = defineCommand({
     ],
   ],
   run: async (context, values, names) => {
-    const render = prepareInspect(values.format)
-    const found: unknown[] = []
-    const failures: string[] = []
-    for (const name of names) {
-      try {
-        const query = values.verbose ? { verbose: 'true' } : {}
-        found.push(await context.client.json('GET', path(name), { query }))
-      } catch (error) {
-        if (!(error instanceof EngineError)) throw error
-        failures.push(describe(error))
-      }
-    }
-    context.stdout.write(render(found))
-    for (const failure of failures) context.warn(failure)
-    return failures.length === 0 ? 0 : 1
+    const query = values.verbose ? { verbose: 'true' } : {}
+    return printInspected(context, names, values.format, name =>
+      context.client.json('GET', path(name), { query }),
+    )
   },
 })
 

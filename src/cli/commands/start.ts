@@ -98,10 +98,10 @@ export const attach = defineCommand({
   examples: [['linkspan attach shell', 'Back to its terminal; leave with ctrl-p ctrl-q']],
   run: async (context, values, [name = '']) => {
     const { Id: id, Config: config, State: state } = await details(context, name)
-    if (!state.Running) throw new Failure('cannot attach to a stopped container, start it first')
-    if (state.Paused) throw new Failure('cannot attach to a paused container, unpause it first')
+    if (!state.Running) throw new Failure('You cannot attach to a stopped container, start it first')
+    if (state.Paused) throw new Failure('You cannot attach to a paused container, unpause it first')
     if (state.Restarting)
-      throw new Failure('cannot attach to a restarting container, wait until it is running')
+      throw new Failure('You cannot attach to a restarting container, wait until it is running')
     const stdin = !values['no-stdin'] && config.OpenStdin
     requireTerminal(context, stdin, config.Tty)
     const streams = { tty: config.Tty, stdin, stdout: true, stderr: true, detachKeys: values['detach-keys'] }

@@ -17,12 +17,17 @@ function same(a: unknown, b: unknown): boolean {
   return a === b
 }
 
+/** A missing key of a Go map of strings, which is what labels are, gives an empty string. */
+function missing(map: Readonly<Record<string, unknown>>): string | undefined {
+  return Object.values(map).every(value => typeof value === 'string') ? '' : undefined
+}
+
 function index(value: unknown, ...keys: readonly unknown[]): unknown {
   let current = value
   for (const key of keys) {
     if (current === null || current === undefined) throw new Error('index of untyped nil')
     if (isObject(current)) {
-      current = Object.hasOwn(current, text(key)) ? current[text(key)] : undefined
+      current = Object.hasOwn(current, text(key)) ? current[text(key)] : missing(current)
     } else if (Array.isArray(current) || typeof current === 'string') {
       if (typeof key !== 'number') throw new Error(`cannot index slice/array with type ${typeof key}`)
       if (key < 0 || key >= current.length) throw new Error(`index out of range: ${key}`)

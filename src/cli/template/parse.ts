@@ -239,13 +239,19 @@ export function parseTemplate(source: string, functions: ReadonlySet<string>): T
     return fields
   }
 
+  /** Go counts a chain of fields from its second part. */
+  const chainAt = (first: Token): number => {
+    const second = peek()
+    return second?.type === 'field' && second.joined ? second.at : first.at
+  }
+
   const operand = (where: string): Expression => {
     const token = next()
     switch (token.type) {
       case 'field':
-        return { kind: 'field', fields: [token.text, ...fieldChain()], at: token.at }
+        return { kind: 'field', at: chainAt(token), fields: [token.text, ...fieldChain()] }
       case 'variable':
-        return { kind: 'variable', name: token.text, fields: fieldChain(), at: token.at }
+        return { kind: 'variable', name: token.text, at: chainAt(token), fields: fieldChain() }
       case 'dot':
         return { kind: 'dot' }
       case 'string':

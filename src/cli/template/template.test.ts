@@ -75,10 +75,10 @@ describe('a template', () => {
     ['{{if .Yes}}x', 'template: :1: unexpected EOF'],
     ['{{end}}', 'template: :1: unexpected {{end}}'],
     ['{{}}', 'template: :1: missing value for command'],
-    ['{{.A.B}}x\n{{.Foo}}', 'template: :1:2: executing "" at <.A.B>: map has no entry for key "A"'],
+    ['{{.A.B}}x\n{{.Foo}}', 'template: :1:4: executing "" at <.A.B>: map has no entry for key "A"'],
     ['a{{.Foo}}', 'template: :1:3: executing "" at <.Foo>: map has no entry for key "Foo"'],
     ['\n  {{.Foo}}', 'template: :2:4: executing "" at <.Foo>: map has no entry for key "Foo"'],
-    ['{{.Name.X}}', 'template: :1:2: executing "" at <.Name.X>: can\'t evaluate field X in type string'],
+    ['{{.Name.X}}', 'template: :1:7: executing "" at <.Name.X>: can\'t evaluate field X in type string'],
     [
       '{{index .List 9}}',
       'template: :1:2: executing "" at <index>: error calling index: index out of range: 9',
