@@ -108,6 +108,11 @@ export class TestHost {
     return run(process.execPath, [linkspanBinary, ...args], this.environment())
   }
 
+  /** A client as a word of a shell line. */
+  commandLine(client: ClientName): string {
+    return client === 'docker' ? 'docker' : `${process.execPath} ${linkspanBinary}`
+  }
+
   /** Runs the client that this host was opened with. */
   client(...args: readonly string[]): Promise<Output> {
     return this.#client === 'docker' ? this.docker(...args) : this.linkspan(...args)
