@@ -35,7 +35,7 @@ import { NamespacePool } from './pool.ts'
 import { portHolder, PortReservations } from './reserve.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { createBridge, setBridge } from './rtnetlink/bridge.ts'
-import { deleteLinks, listLinks } from './rtnetlink/link.ts'
+import { deleteLinks, listLinks, linkName } from './rtnetlink/link.ts'
 import { deleteRoute, listRoutes, setRoute, type UndoRoute } from './rtnetlink/route.ts'
 import { configurePeer, createVeth, labelVeth, preparePeer, setHairpin } from './rtnetlink/veth.ts'
 import { openInternetSocket } from './socket.ts'
@@ -249,8 +249,11 @@ export class Executor {
 
   routes(netns?: NetnsName): readonly ObservedRoute[] {
     return this.#withRoute(netns, socket => {
-      const names = new Map(listLinks(socket).map(link => [link.index, link.name]))
-      return listRoutes(socket).map(({ family, destination, gateway, index }) => ({
+      const routes = listRoutes(socket)
+      // A machine has few routes and perhaps a thousand links: those are not listed for their names.
+      const indexes = new Set(routes.map(route => route.index))
+      const names = new Map([...indexes].map(index => [index, linkName(socket, index)]))
+      return routes.map(({ family, destination, gateway, index }) => ({
         family,
         destination,
         gateway,

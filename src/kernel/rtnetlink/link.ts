@@ -36,6 +36,7 @@ import {
 
 const HEADER = 16
 const SIOCGIFINDEX = 0x8933
+const SIOCGIFNAME = 0x8910
 
 export interface Link {
   readonly index: number
@@ -132,6 +133,14 @@ export function linkIndex(socket: NetlinkSocket, doing: string, name: string): n
   const result = attempt('ioctl', socket.descriptor, SIOCGIFINDEX, request)
   if (result < 0) throw failure(doing, 'SIOCGIFINDEX', -result, `no link ${name}`)
   return request.readInt32LE(16)
+}
+
+/** The name of a link; undefined if there is none with that index. */
+export function linkName(socket: NetlinkSocket, index: number): string | undefined {
+  const request = Buffer.alloc(40)
+  request.writeInt32LE(index, 16)
+  if (attempt('ioctl', socket.descriptor, SIOCGIFNAME, request) < 0) return undefined
+  return request.toString('utf8', 0, request.indexOf(0))
 }
 
 /** The link of that name, undefined if there is none. */
