@@ -29,6 +29,12 @@ export const aliasPrefix = 'linkspan:'
 /** Unsolicited ARP/NA per new address: how often and how far apart (Docker's defaults). */
 const announcements = { count: 3, intervalMs: 1000 }
 
+/** How a change becomes durable, and how that is taken back. */
+export interface RecordedChange {
+  readonly write: () => Promise<void>
+  readonly unwrite: () => Promise<void>
+}
+
 export class Applier {
   readonly #kernel: Kernel
   readonly #resolver: Resolver
@@ -60,22 +66,25 @@ export class Applier {
   }
 
   /**
-   * Applies the difference, then calls `commit` (which makes it durable). If any of it fails everything is put back and
-   * the error is thrown.
+   * Applies the difference and writes the records that it stems from. If any of it fails everything is put back and the
+   * error is thrown.
+   *
+   * Kernel, names and disk each take their millisecond, so all are at work at once. A crash in between finds the records
+   * written or not, and in both cases the next start brings the kernel to them.
    */
-  async apply(difference: Difference, commit: () => Promise<void>): Promise<void> {
-    // Names need nothing of the kernel's part: both go on at once.
-    const [operated, named] = await Promise.allSettled([this.#operate(difference), this.#name(difference)])
-    if (operated.status === 'rejected') {
-      await this.#attempt(() => this.#name(withoutDeferred(inverse(difference))))
-      throw operated.reason
-    }
+  async apply(difference: Difference, records: RecordedChange): Promise<void> {
+    const [operated, named, written] = await Promise.allSettled([
+      this.#operate(difference),
+      this.#name(difference),
+      records.write(),
+    ])
     try {
-      if (named.status === 'rejected') throw named.reason
+      for (const part of [operated, named, written]) if (part.status === 'rejected') throw part.reason
       await this.#relay(difference)
-      await commit()
     } catch (error) {
-      await this.#undo(difference)
+      if (written.status === 'fulfilled') await this.#attempt(() => records.unwrite())
+      if (operated.status === 'fulfilled') await this.#undo(difference)
+      else await this.#attempt(() => this.#name(withoutDeferred(inverse(difference))))
       throw error
     }
     const deletion = this.#tearDown(difference.remove)

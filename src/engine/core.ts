@@ -9,7 +9,7 @@ import type { Applier } from './apply.ts'
 import { Events } from './events.ts'
 import type { Log } from './log.ts'
 import { KeyedQueue, Queue } from './queue.ts'
-import { State, type StateChange } from './state.ts'
+import { inverseChange, State, type StateChange } from './state.ts'
 import type { Store } from './store.ts'
 import { blueprintDifference } from './touched.ts'
 
@@ -71,7 +71,11 @@ export class Core {
   }
 
   async #commit(change: StateChange): Promise<void> {
-    await this.applier.apply(blueprintDifference(this.state, change), () => this.store.commit(change))
+    const back = inverseChange(this.state, change)
+    await this.applier.apply(blueprintDifference(this.state, change), {
+      write: () => this.store.commit(change),
+      unwrite: () => this.store.commit(back),
+    })
     this.state.apply(change)
   }
 

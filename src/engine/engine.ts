@@ -230,7 +230,7 @@ async function reconcile(core: Core, kernel: Kernel, { firewall, other }: Chosen
     { add: found.add.length, change: found.change.length, remove: found.remove.length },
     'bringing the kernel to the recorded state',
   )
-  await core.applier.apply(found, async () => {})
+  await core.applier.apply(found, { write: async () => {}, unwrite: async () => {} })
 }
 
 /**

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { container, endpoint, image, network, sandbox } from './samples.ts'
-import { State } from './state.ts'
+import { inverseChange, State } from './state.ts'
 
 const a = 'a'.repeat(64)
 const ab = `ab${'0'.repeat(62)}`
@@ -28,6 +28,26 @@ describe('looking a network up', () => {
   ])('refuses %j', (term, status, message) => {
     expect(() => state.findNetwork(term)).toThrowError(expect.objectContaining({ status, message }))
   })
+})
+
+it('goes back to what it was by the inverse of a change', () => {
+  const state = new State()
+  state.apply({
+    networks: { put: [network({ id: a, name: 'front' }), network({ id: b, name: 'back', pools: [] })] },
+  })
+  const before = new Map(state.networks)
+  const change = {
+    networks: {
+      put: [network({ id: a, name: 'renamed' }), network({ id: ab, name: 'new', pools: [] })],
+      drop: [b],
+    },
+  }
+  const back = inverseChange(state, change)
+  state.apply(change)
+  expect(new Set(state.networks.keys())).toEqual(new Set([a, ab]))
+  state.apply(back)
+  expect(Object.fromEntries(state.networks)).toEqual(Object.fromEntries(before))
+  expect(state.networkNamed('renamed')).toBeUndefined()
 })
 
 it('finds containers by name with and without slash, and forgets an old name', () => {

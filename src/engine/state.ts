@@ -38,6 +38,24 @@ export type StateChange = {
   readonly [T in TableName]?: { readonly put?: readonly Records[T][]; readonly drop?: readonly Id[] }
 }
 
+/** The change that brings the state back once `change` has been applied to it. */
+export function inverseChange(state: State, change: StateChange): StateChange {
+  const back = <T extends TableName>(records: ReadonlyMap<Id, Records[T]>, part: StateChange[T]) => {
+    const ids = [...new Set([...(part?.put ?? []).map(record => record.id), ...(part?.drop ?? [])])]
+    return {
+      put: ids.flatMap(id => records.get(id) ?? []),
+      drop: ids.filter(id => !records.has(id)),
+    }
+  }
+  return {
+    networks: back<'networks'>(state.networks, change.networks),
+    endpoints: back<'endpoints'>(state.endpoints, change.endpoints),
+    sandboxes: back<'sandboxes'>(state.sandboxes, change.sandboxes),
+    containers: back<'containers'>(state.containers, change.containers),
+    images: back<'images'>(state.images, change.images),
+  }
+}
+
 export class State implements StateView, BlueprintContext {
   readonly networks = new Map<Id, Network>()
   readonly endpoints = new Map<Id, Endpoint>()
