@@ -1,6 +1,6 @@
 /** Every line given to docker and to linkspan against one engine: the same words, on the same stream, the same status. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { TestHost, type ClientName, type Output } from './support/host.ts'
+import { oldDocker, TestHost, type ClientName, type Output } from './support/host.ts'
 import { Terminal } from './support/terminal.ts'
 
 let host: TestHost
@@ -65,7 +65,7 @@ async function expectSame(line: string): Promise<Output> {
   }
 }
 
-describe('what is only asked', () => {
+describe.skipIf(oldDocker)('what is only asked', () => {
   it.each(
     `
     network ls
@@ -262,7 +262,7 @@ describe('what is only asked', () => {
 })
 
 /** What has to be so before a line; it may be so already, or not be possible any more. */
-describe('what changes something', () => {
+describe.skipIf(oldDocker)('what changes something', () => {
   it.each<readonly [line: string, before: readonly string[]]>([
     ['network create newnet', ['network rm newnet']],
     [
@@ -300,7 +300,7 @@ describe('what changes something', () => {
   })
 })
 
-describe('with a terminal', () => {
+describe.skipIf(oldDocker)('with a terminal', () => {
   it.each(['docker', 'linkspan'] as const)('%s run -it and exec -it', async client => {
     const run = new Terminal(
       `${host.commandLine(client)} run --rm -it busybox sh`,
@@ -331,7 +331,7 @@ describe('with a terminal', () => {
   })
 })
 
-describe('with pipes', () => {
+describe.skipIf(oldDocker)('with pipes', () => {
   it.each(['docker', 'linkspan'] as const)('%s passes standard input on, and much output', async client => {
     const command = host.commandLine(client)
     expect((await host.shell(`printf 'one\\ntwo\\n' | ${command} run --rm -i busybox cat`)).stdout).toBe(

@@ -1,6 +1,6 @@
 /** Images: from a registry, from archives, by all their names. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { TestHost } from './support/host.ts'
+import { oldDocker, TestHost } from './support/host.ts'
 import { busyboxLayer, layer, writeArchive } from './support/images.ts'
 import { startRegistry, type Registry } from './support/registry.ts'
 
@@ -222,7 +222,7 @@ describe('docker rmi', () => {
     await host.ok('rm', '-f', 'user')
   })
 
-  it('says what is not there', async () => {
+  it.skipIf(oldDocker)('says what is not there', async () => {
     const { stderr, code } = await host.docker('rmi', 'nosuch', 'busybox:nosuch')
     expect([stderr, code]).toEqual([
       'Error response from daemon: No such image: nosuch:latest\nError response from daemon: No such image: busybox:nosuch\n',
@@ -253,18 +253,14 @@ describe('names', () => {
     })
     await host.ok('load', '-i', archive)
     const id = await host.ok('images', '-q', '--no-trunc', 'zebra:1')
-    expect(
-      lines(await host.ok('images', '--filter', 'label=colour=red')).map(line => line.split(/ {2,}/)),
-    ).toEqual([
-      ['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE'],
-      [
-        'alpha/beta',
-        '2',
-        id.slice(7, 19),
-        expect.stringMatching(/ago$/),
-        expect.stringMatching(/^[\d.]+MB$/),
-      ],
-      ['zebra', '1', id.slice(7, 19), expect.stringMatching(/ago$/), expect.stringMatching(/^[\d.]+MB$/)],
+    const listed = lines(await host.ok('images', '--filter', 'label=colour=red'))
+    const [heading, ...rows] = listed.map(line => line.split(/ {2,}/))
+    expect(heading).toEqual(['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE'])
+    const rest = [id.slice(7, 19), expect.stringMatching(/ago$/), expect.stringMatching(/^[\d.]+MB$/)]
+    // The docker command line shows the repositories of one image in no order.
+    expect(rows.sort((a, b) => String(a).localeCompare(String(b)))).toEqual([
+      ['alpha/beta', '2', ...rest],
+      ['zebra', '1', ...rest],
     ])
     expect(
       await host.ok('inspect', '-f', '{{json .RepoTags}} {{.Os}} {{len .RootFS.Layers}}', 'zebra:1'),

@@ -88,6 +88,7 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s', signal => {
       '-e',
       'cat',
     )
+    await host.ok('exec', 'echo', 'sh', '-c', 'until netstat -ltn | grep -q :9000; do sleep 0.05; done')
     const talk = host.internet(
       '(for i in 1 2 3 4 5 6 7 8 9 10; do echo line $i; sleep 0.3; done) | timeout 8 busybox nc 10.10.101.105 9000 || true',
     )

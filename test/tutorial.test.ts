@@ -1,6 +1,6 @@
 /** The tutorial, step by step, with the plain docker command line and with our own. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { TestHost } from './support/host.ts'
+import { oldDocker, TestHost } from './support/host.ts'
 
 interface NetworkInspect {
   readonly Name: string
@@ -146,37 +146,40 @@ describe.each(['docker', 'linkspan'] as const)('the tutorial with %s', client =>
       await host.internet('ip route del 172.17.0.0/16')
     })
 
-    it('serves the published port to the internet, to the host and to containers', async () => {
-      expect(await host.ok('port', 'web')).toBe('80/tcp -> 0.0.0.0:80\n80/tcp -> [::]:80')
-      for (const [from, url] of [
-        ['internet', 'http://10.10.101.105/'],
-        ['host', 'http://127.0.0.1/'],
-        ['host', 'http://10.10.101.105/'],
-      ] as const) {
-        const line = `curl -s -m 3 ${url}`
-        const { stdout } = from === 'internet' ? await host.internet(line) : await host.shell(line)
-        expect([from, url, stdout.trim()]).toEqual([from, url, '<h1>web container</h1>'])
-      }
-      for (const container of ['test1', 'web']) {
-        const reply = await host.ok(
-          'exec',
-          container,
-          'timeout',
-          '5',
-          'wget',
-          '-qO-',
-          'http://10.10.101.105/',
-        )
-        expect(reply).toBe('<h1>web container</h1>')
-      }
-    })
+    it.skipIf(oldDocker && client === 'docker')(
+      'serves the published port to the internet, to the host and to containers',
+      async () => {
+        expect(await host.ok('port', 'web')).toBe('80/tcp -> 0.0.0.0:80\n80/tcp -> [::]:80')
+        for (const [from, url] of [
+          ['internet', 'http://10.10.101.105/'],
+          ['host', 'http://127.0.0.1/'],
+          ['host', 'http://10.10.101.105/'],
+        ] as const) {
+          const line = `curl -s -m 3 ${url}`
+          const { stdout } = from === 'internet' ? await host.internet(line) : await host.shell(line)
+          expect([from, url, stdout.trim()]).toEqual([from, url, '<h1>web container</h1>'])
+        }
+        for (const container of ['test1', 'web']) {
+          const reply = await host.ok(
+            'exec',
+            container,
+            'timeout',
+            '5',
+            'wget',
+            '-qO-',
+            'http://10.10.101.105/',
+          )
+          expect(reply).toBe('<h1>web container</h1>')
+        }
+      },
+    )
 
     it('the container sees the client’s own address', async () => {
       await host.internet('curl -s -m 3 http://10.10.101.105/')
       expect((await host.client('logs', 'web')).stderr).toContain('[::ffff:10.10.101.254]')
     })
 
-    it('ps shows ports and names', async () => {
+    it.skipIf(oldDocker && client === 'docker')('ps shows ports and names', async () => {
       const lines = (await host.ok('ps', '--format', '{{.Names}} {{.Ports}}')).split('\n')
       expect(lines.map(line => line.trim())).toEqual([
         'web 0.0.0.0:80->80/tcp, [::]:80->80/tcp',
@@ -290,7 +293,7 @@ describe.each(['docker', 'linkspan'] as const)('the tutorial with %s', client =>
     it.each([
       ['network rm my-bridge', /has active endpoints \(name:"test3" id:"[0-9a-f]{12}"\)/],
       ['network rm bridge', /bridge is a pre-defined network and cannot be removed/],
-      ['network rm nosuch', /network nosuch not found/],
+      ['network rm nosuch', /network nosuch not found|No such network: nosuch/],
       ['network disconnect my-bridge test1', /container [0-9a-f]{64} is not connected to network my-bridge/],
       ['network create my-bridge', /network with name my-bridge already exists/],
       ['network create --subnet 172.30.0.0/16 overlap', /Pool overlaps with other one on this address space/],
@@ -308,7 +311,7 @@ describe.each(['docker', 'linkspan'] as const)('the tutorial with %s', client =>
       ['run --rm --network nosuch busybox true', /network nosuch not found/],
       [
         'run --rm --ip 172.17.0.9 busybox true',
-        /user-specified IP address is supported on user-defined networks only/,
+        /user[- ]specified IP address is supported on user[- ]defined networks only/,
       ],
       ['run --rm nosuch:1 true', /Unable to find image 'nosuch:1' locally/],
     ])('%s is refused in docker’s words and leaves nothing', async (line, message) => {
