@@ -13,13 +13,17 @@ export interface CpuGroup {
   remove(): void
 }
 
-/** Undefined where there is no hierarchy that we could make a group in. */
-export function openCpuGroup(name: string): CpuGroup | undefined {
+/** The group of an engine by its directory; undefined where there is no hierarchy that we could make one in. */
+function groupPath(directory: string): string | undefined {
   const hierarchy = ['/sys/fs/cgroup/cpuacct', '/sys/fs/cgroup'].find(path =>
     ['cpuacct.usage', 'cpu.stat'].some(file => existsSync(join(path, file))),
   )
-  if (hierarchy === undefined) return undefined
-  const path = join(hierarchy, `linkspan-bench-${name}-${process.ppid}`)
+  return hierarchy && join(hierarchy, `linkspan-bench${directory.replace(/\W+/g, '-')}`)
+}
+
+export function openCpuGroup(directory: string): CpuGroup | undefined {
+  const path = groupPath(directory)
+  if (path === undefined) return undefined
   mkdirSync(path, { recursive: true })
   const old = existsSync(join(path, 'cpuacct.usage'))
   return {
@@ -28,12 +32,16 @@ export function openCpuGroup(name: string): CpuGroup | undefined {
       old
         ? Number(readFileSync(join(path, 'cpuacct.usage'), 'utf8')) / 1e6
         : Number(/usage_usec (\d+)/.exec(readFileSync(join(path, 'cpu.stat'), 'utf8'))?.[1] ?? 0) / 1e3,
-    remove: () => {
-      try {
-        rmdirSync(path)
-      } catch {
-        // Somebody who was in it is still ending: the group stays, empty of use.
-      }
-    },
+    remove: () => removeCpuGroup(directory),
+  }
+}
+
+/** Takes the group of an engine away once nobody is in it. */
+export function removeCpuGroup(directory: string): void {
+  const path = groupPath(directory)
+  try {
+    if (path !== undefined) rmdirSync(path)
+  } catch {
+    // It is gone, or somebody in it is still ending.
   }
 }

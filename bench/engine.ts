@@ -125,7 +125,7 @@ async function launch({ name, directory, argv, path }: Launch): Promise<Engine> 
   }
   writeFileSync(paths.config, '{}\n')
   const lab = await createLab({ directory: at('lab') })
-  const group = openCpuGroup(`${name}-${directory.replace(/\W+/g, '-')}`)
+  const group = openCpuGroup(directory)
   const [command = '', ...args] = lab.argv('host', argv(paths))
   const [program = '', ...words] = group?.argv([command, ...args]) ?? [command, ...args]
   const log = openSync(at('log'), 'a')

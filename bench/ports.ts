@@ -7,7 +7,7 @@ import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM, socketAddress } from '../src/kernel
 import { hostAddress } from '../src/lab/plan.ts'
 import { type Context, openEngines } from './context.ts'
 import { type Engine, openLinkspan } from './engine.ts'
-import { alternate, type Case } from './measure.ts'
+import { alternate, type Case, median } from './measure.ts'
 import type { Row, Section } from './table.ts'
 
 /** Ports of one bulk container: shifted by 10,000, so that each is an element of its own and not part of a range. */
@@ -154,7 +154,7 @@ async function openListener({ engine, label }: Crowd): Promise<Listener> {
 }
 
 /**
- * Time of one connect(2) in µs, the mean of many, from the lab's internet to a published port. Synchronous, in this
+ * Time of one connect(2) in µs, the median of many, from the lab's internet to a published port. Synchronous, in this
  * thread: Node's own connecting would cost more than what is measured.
  */
 function connectMany(inside: number, outside: number): number {
@@ -168,17 +168,17 @@ function connectMany(inside: number, outside: number): number {
     const target = socketAddress(hostAddress, 8080)
     // Closing resets the connection: nothing lingers in TIME_WAIT.
     const reset = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])
-    let spent = 0n
+    const times: number[] = []
     for (let count = 0; count < connectionsPerSample; count++) {
       const client = inNamespace(outside, () => openSocket())
       call('connect', 'setsockopt', client, SOL_SOCKET, SO_LINGER, reset, 8)
       const from = process.hrtime.bigint()
       const result = attempt('connect', client, target, target.length)
-      spent += process.hrtime.bigint() - from
+      times.push(Number(process.hrtime.bigint() - from) / 1000)
       closeSync(client)
       if (result !== 0) throw new Error(`connecting to a published port failed: errno ${-result}`)
     }
-    return Number(spent) / connectionsPerSample / 1000
+    return median(times)
   } finally {
     closeSync(listener)
   }
