@@ -161,6 +161,21 @@ it('the engine that is killed in the middle of starts leaves nothing half-made',
   ).toBeGreaterThan(0)
 })
 
+it('what stands in the way of one network does not keep the others from coming up', async () => {
+  const id = await host.ok('network', 'create', 'blocked')
+  const name = `br-${id.slice(0, 12)}`
+  await host.stop()
+  await host.shell(`ip link del ${name}; ip link add ${name} type veth peer name inway`)
+  await host.start()
+  expect(host.log()).toContain('bringing an object to the recorded state failed')
+  await everythingWorks()
+  await host.shell('ip link del inway')
+  await host.stop()
+  await host.start()
+  expect((await host.shell(`ip -d link show ${name}`)).stdout).toContain('bridge')
+  await host.ok('network', 'rm', 'blocked')
+})
+
 it('two daemons on one data root: the second is refused', async () => {
   const second = await host.shell(
     `timeout 10 ${process.execPath} bin/linkspan daemon --host unix://${host.directory}/second.sock --data-root ${host.directory}/data --exec-root ${host.directory}/run --pidfile ${host.directory}/daemon.pid --config-file /dev/null`,

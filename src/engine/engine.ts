@@ -7,7 +7,7 @@ import { openImageStore, openRuntime } from '../container/index.ts'
 import type { DaemonOptions } from '../daemon-options.ts'
 import { openResolver } from '../dns/index.ts'
 import { type Kernel, openKernel } from '../kernel/index.ts'
-import { difference, embeddedResolver, isEmpty } from '../network/index.ts'
+import { difference, type Difference, embeddedResolver, isEmpty } from '../network/index.ts'
 import { Applier } from './apply.ts'
 import { ContainerRecords } from './container-records.ts'
 import { Containers } from './containers.ts'
@@ -230,7 +230,30 @@ async function reconcile(core: Core, kernel: Kernel, { firewall, other }: Chosen
     { add: found.add.length, change: found.change.length, remove: found.remove.length },
     'bringing the kernel to the recorded state',
   )
-  await core.applier.apply(found, { write: async () => {}, unwrite: async () => {} })
+  try {
+    await core.applier.apply(found, nothingToWrite)
+  } catch (error) {
+    core.log.error({ err: error }, 'one object cannot be made: all the others are, one by one')
+    await reconcileEach(core, found)
+  }
+}
+
+const nothingToWrite = { write: async () => {}, unwrite: async () => {} }
+
+/** What a foreign hand put in the way of one network must not keep the engine, and all other networks, from starting. */
+async function reconcileEach(core: Core, { remove, change, add }: Difference): Promise<void> {
+  const nothing: Difference = { remove: [], change: [], add: [] }
+  const steps: readonly Difference[] = [
+    ...remove.map(object => ({ ...nothing, remove: [object] })),
+    ...change.map(object => ({ ...nothing, change: [object] })),
+    ...add.map(object => ({ ...nothing, add: [object] })),
+  ]
+  for (const step of steps) {
+    await core.applier.apply(step, nothingToWrite).catch((error: unknown) => {
+      const [object] = [...step.remove, ...step.add, ...step.change.map(each => each.after)]
+      core.log.error({ err: error, object: object?.key }, 'bringing an object to the recorded state failed')
+    })
+  }
 }
 
 /**
