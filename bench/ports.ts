@@ -8,7 +8,7 @@ import { hostAddress } from '../src/lab/plan.ts'
 import { type Context, openEngines } from './context.ts'
 import { type Engine, openLinkspan } from './engine.ts'
 import { alternate, type Case, median } from './measure.ts'
-import type { Row, Section } from './table.ts'
+import { againstEachOther, type Row, type Section } from './table.ts'
 
 /** Ports of one bulk container: shifted by 10,000, so that each is an element of its own and not part of a range. */
 const bulk = 1000
@@ -68,16 +68,14 @@ export async function ports(context: Context): Promise<Section> {
     await Promise.all(crowds.map(({ engine }) => engine.close()))
   }
 
-  const theirs = engines.find(engine => engine.name === 'dockerd')
-  if (theirs !== undefined) {
-    context.say('ports: dockerd')
-    const few = { ...plan, rounds: Math.max(3, Math.floor(context.rounds / 5)), warmup: 1 }
-    const cases = [
-      startCase(theirs, 'dockerd, start with 1 published port', one),
-      startCase(theirs, 'dockerd, start with 100 published ports', ['-p', '20000-20099:20000-20099']),
-    ]
-    for (const each of await alternate(cases, few))
-      rows.push({ ...each, unit: 'ms', reference: { row: single } })
+  if (engines.some(engine => engine.name === 'dockerd')) {
+    context.say('ports: beside dockerd')
+    const cases = engines.flatMap(engine => [
+      startCase(engine, `${engine.name}, start with 1 port`, one),
+      startCase(engine, `${engine.name}, start with 100 ports`, ['-p', '20000-20099:20000-20099']),
+    ])
+    const rounds = Math.max(3, Math.floor(context.rounds / 5))
+    rows.push(...againstEachOther(await alternate(cases, { ...plan, rounds, warmup: 1 })))
   }
   return {
     name: 'ports: publishing',
