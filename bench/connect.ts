@@ -50,7 +50,7 @@ async function atTheKernel(context: Context): Promise<readonly Row[]> {
   const kernel = await openBenchKernel(context.directory)
   try {
     await kernel.run([
-      { do: 'nft.load', text: rulesetText({ guarded: [], directRouting: false }) },
+      { do: 'nft.load', text: rulesetText({ guarded: [] }) },
       {
         do: 'bridge.add',
         bridge: {

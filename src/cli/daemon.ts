@@ -117,7 +117,10 @@ const table = {
     'Write firewall rules for IPv6: can be switched off for the iptables backend only',
   ),
   'firewall-backend': option('text', 'The firewall backend: nftables (default) or iptables'),
-  'allow-direct-routing': option('boolean', 'Containers may be reached by their own addresses from outside'),
+  'allow-direct-routing': option(
+    'boolean',
+    "Published ports may be reached at containers' own addresses too (with the iptables backend)",
+  ),
   // Names
   dns: option('list', 'DNS server for containers'),
   'dns-search': option('list', 'DNS search domain for containers'),

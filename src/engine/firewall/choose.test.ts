@@ -25,6 +25,20 @@ test('iptables says which of the two the host uses', () => {
   expect(firewall.reason).toBe('asked for with --firewall-backend; the host uses iptables v1.8.9 (legacy)')
 })
 
+test('direct routing is what iptables can do: chosen for it, refused to nftables', () => {
+  const directly = { ...settings, allowDirectRouting: true }
+  const { firewall } = chooseFirewall(
+    directly,
+    () => [],
+    () => 'v1',
+  )
+  expect(firewall.driver).toBe('iptables')
+  expect(firewall.reason).toContain('--allow-direct-routing')
+  expect(() => chooseFirewall({ ...directly, firewallBackend: 'nftables' }, () => [])).toThrow(
+    '--allow-direct-routing needs --firewall-backend iptables',
+  )
+})
+
 test('a program that is missing is named, with its package', () => {
   expect(() =>
     chooseFirewall(

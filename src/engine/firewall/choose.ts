@@ -24,6 +24,8 @@ export interface ChosenFirewall {
 export type Probe = (program: string) => string | undefined
 
 const asked = 'asked for with --firewall-backend'
+/** A published port opened at the container's own address is a rule of its own there, and has no place in the maps. */
+const direct = '--allow-direct-routing is what this backend can do'
 
 /** `guarded`: families whose forwarding the engine switched on itself. */
 export function chooseFirewall(
@@ -32,8 +34,11 @@ export function chooseFirewall(
   probe: Probe = installedVersion,
 ): ChosenFirewall {
   const rules = () => ({ guarded: guarded(), directRouting: allowDirectRouting })
+  if (firewallBackend === 'nftables' && allowDirectRouting) {
+    throw fault('internal', '--allow-direct-routing needs --firewall-backend iptables')
+  }
   const families: readonly Family[] = existsSync('/proc/sys/net/ipv6') ? [4, 6] : [4]
-  if (firewallBackend !== 'iptables') {
+  if (firewallBackend !== 'iptables' && !allowDirectRouting) {
     const reason =
       firewallBackend === 'nftables' ? asked : 'the default: constant rules, state in sets and maps'
     return {
@@ -53,7 +58,11 @@ export function chooseFirewall(
     )
   }
   return {
-    firewall: iptablesFirewall(used, rules, `${asked}; the host uses ${probe('iptables') ?? ''}`),
+    firewall: iptablesFirewall(
+      used,
+      rules,
+      `${allowDirectRouting ? direct : asked}; the host uses ${probe('iptables') ?? ''}`,
+    ),
     other: nftablesFirewall(rules, ''),
   }
 }

@@ -1,7 +1,7 @@
 /** The iptables backend: intents become rules in the chains people know; one iptables-restore per command and family. */
 import { type IptablesChange, type Kernel, KernelError, type Operation } from '../../kernel/index.ts'
 import type { Family, FirewallIntent } from '../../network/index.ts'
-import { rulesOf } from './chains.ts'
+import { type ChainOptions, rulesOf } from './chains.ts'
 import type { Firewall } from './firewall.ts'
 import { type AllTables, changesOf, forwardPolicy, mendingChanges, removalChanges } from './mend.ts'
 import type { RulesetOptions } from './ruleset.ts'
@@ -9,7 +9,7 @@ import type { RulesetOptions } from './ruleset.ts'
 /** `families`: IPv6 rules are needed on bridges without IPv6 too, because their containers can write any packet. */
 export function iptablesFirewall(
   families: readonly Family[],
-  options: () => RulesetOptions,
+  options: () => RulesetOptions & ChainOptions,
   reason: string,
 ): Firewall {
   const isGuarded = (family: Family) => options().guarded.includes(family)

@@ -49,15 +49,13 @@ export interface RulesetOptions {
    * otherwise the host would have become a router for its neighbours without anybody asking.
    */
   readonly guarded: readonly Family[]
-  /** Containers may be reached by their own address from other hosts. */
-  readonly directRouting: boolean
 }
 
 /**
  * Loading it is one transaction. `flush table` empties the chains and keeps the elements of the sets, so loading over
  * a running ruleset never lets a packet see it half-made.
  */
-export function rulesetText({ guarded, directRouting }: RulesetOptions): string {
+export function rulesetText({ guarded }: RulesetOptions): string {
   const declarations = Object.entries(sets).map(
     ([name, type]) => `  ${type.includes(' : ') ? 'map' : 'set'} ${name} { ${type}; }`,
   )
@@ -70,13 +68,9 @@ ${declarations.join('\n')}
     type filter hook prerouting priority raw; policy accept;
     iifname "lo" accept
     ip daddr 127.0.0.0/8 drop comment "published on loopback: never from outside"
-${
-  directRouting
-    ? ''
-    : `    ip daddr @subnet4 ip daddr . iifname != @subnet4_bridge fib daddr type != local drop comment "container addresses are private"
+    ip daddr @subnet4 ip daddr . iifname != @subnet4_bridge fib daddr type != local drop comment "container addresses are private"
     ip6 daddr @subnet6 ip6 daddr . iifname != @subnet6_bridge fib daddr type != local drop comment "container addresses are private"
-`
-}  }
+  }
 
   chain publish_in {
     type nat hook prerouting priority dstnat; policy accept;
@@ -120,7 +114,7 @@ ${guarded.map(family => `    meta nfproto ipv${family} drop comment "forwarding 
     iifname . oifname vmap @same_bridge
     iifname @internal_bridge drop
     ct status dnat accept
-    ${directRouting ? 'accept' : 'drop'}
+    drop
   }
   chain to_internal {
     iifname . oifname vmap @same_bridge
