@@ -59,7 +59,7 @@ async function expectSame(line: string): Promise<Output> {
   for (let attempt = 0; ; attempt++) {
     const docker = await by('docker', line)
     const linkspan = await by('linkspan', line)
-    if (JSON.stringify(docker) !== JSON.stringify(linkspan) && attempt < 4) continue
+    if (JSON.stringify(docker) !== JSON.stringify(linkspan) && attempt < 20) continue
     expect(linkspan).toEqual(docker)
     return docker
   }

@@ -322,6 +322,20 @@ describe.each(['docker', 'linkspan'] as const)('the tutorial with %s', client =>
       expect(await host.settlesTo(before)).toBe(before)
     })
 
+    it('keeps clear of a route that the host gets meanwhile', async () => {
+      const subnetOf = async (name: string) => {
+        await host.ok('network', 'create', name)
+        const { IPAM } = await host.inspect<NetworkInspect>('network', 'inspect', name)
+        await host.ok('network', 'rm', name)
+        return IPAM.Config[0]?.Subnet ?? ''
+      }
+      const free = await subnetOf('probe')
+      await host.shell(`ip route add ${free} dev eth0`)
+      expect(await subnetOf('probe')).not.toBe(free)
+      await host.shell(`ip route del ${free} dev eth0`)
+      expect(await subnetOf('probe')).toBe(free)
+    })
+
     it('networks go once nobody uses them', async () => {
       await host.ok('network', 'disconnect', '-f', 'my-bridge', 'test3')
       expect(await host.ok('network', 'rm', 'my-bridge')).toBe('my-bridge')

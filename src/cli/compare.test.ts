@@ -390,12 +390,21 @@ function words(line: string): string[] {
   return (line.match(/(?:\{\{.*?\}\}|[^\s{]|\{)+/g) ?? []).map(word => word.replace(/^table\\t/, 'table '))
 }
 
-/** Docker sends the environment in the order of a Go map, which is another one each time. */
+/** Docker sends the environment and the binds in the order of a Go map, which is another one each time. */
 function inOrder(request: RecordedRequest): RecordedRequest {
   const { body } = request
-  if (typeof body !== 'object' || body === null || !('Env' in body) || !Array.isArray(body.Env))
-    return request
-  return { ...request, body: { ...body, Env: (body.Env as string[]).toSorted() } }
+  return { ...request, body: sorted(body, ['Env', 'Binds']) }
+}
+
+/** The same value with the lists under these keys in alphabetical order. */
+function sorted(value: unknown, keys: readonly string[]): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [
+      key,
+      keys.includes(key) && Array.isArray(each) ? each.map(String).toSorted() : sorted(each, keys),
+    ]),
+  )
 }
 
 /** Requests that docker makes and that decide nothing here. */

@@ -20,6 +20,7 @@ import { Forwarding, isOn } from './forwarding.ts'
 import { chooseFirewall, type ChosenFirewall } from './firewall/choose.ts'
 import type { Firewall } from './firewall/firewall.ts'
 import { HostPorts } from './host-ports.ts'
+import { HostRoutes } from './host-routes.ts'
 import { Images } from './images.ts'
 import { Joining } from './joining.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -135,7 +136,9 @@ async function assemble(
   const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
   core.state.apply(store.load())
 
-  const networks = new Networks(core, family => forwarding.need(family, () => firewall.guard(family)))
+  const networks = new Networks(core, opened.add(new HostRoutes(kernel)), family =>
+    forwarding.need(family, () => firewall.guard(family)),
+  )
   const records = new ContainerRecords(core)
   const joining = new Joining(core, new HostPorts())
   const files = new Files(core)

@@ -16,33 +16,28 @@ import {
   type NetworkRequest,
   optionKeys,
   parseAddress,
-  parsePrefix,
   parseResolvConf,
-  prefixRange,
   RangeSet,
   ulaBase,
 } from '../network/index.ts'
 import { aliasPrefix } from './apply.ts'
 import type { Core } from './core.ts'
 import { timestamp } from './events.ts'
+import type { HostRoutes, Occupied } from './host-routes.ts'
 import { randomBytesOf, randomId } from './names.ts'
 
 const hostResolvConf = '/etc/resolv.conf'
 
-/** What automatic subnets keep clear of: the host's routes and name servers. */
-interface Avoid {
-  readonly 4: RangeSet
-  readonly 6: RangeSet
-}
-
-const nothing: Avoid = { 4: RangeSet.empty, 6: RangeSet.empty }
+const nothing: Occupied = { 4: RangeSet.empty, 6: RangeSet.empty }
 
 export class Networks {
   readonly #core: Core
+  readonly #routes: HostRoutes
   readonly #needForwarding: (family: Family) => Promise<void>
 
-  constructor(core: Core, needForwarding: (family: Family) => Promise<void>) {
+  constructor(core: Core, routes: HostRoutes, needForwarding: (family: Family) => Promise<void>) {
     this.#core = core
+    this.#routes = routes
     this.#needForwarding = needForwarding
   }
 
@@ -127,12 +122,8 @@ export class Networks {
     this.#core.events.emit('network', action, id, { name, type: driver })
   }
 
-  async #avoid(): Promise<Avoid> {
-    const avoid = { 4: RangeSet.empty, 6: RangeSet.empty }
-    for (const { destination, onLink, family } of await this.#core.kernel.routes()) {
-      const prefix = onLink ? parsePrefix(destination) : undefined
-      if (prefix !== undefined && prefix.length > 0) avoid[family] = avoid[family].add(...prefixRange(prefix))
-    }
+  async #avoid(): Promise<Occupied> {
+    const avoid = { ...(await this.#routes.occupied()) }
     for (const server of hostNameServers()) {
       const address = parseAddress(server)
       if (address !== undefined)
@@ -141,7 +132,7 @@ export class Networks {
     return avoid
   }
 
-  #context(avoid: Avoid): NetworkContext {
+  #context(avoid: Occupied): NetworkContext {
     const { state, options, store } = this.#core
     return {
       id: randomId(),
