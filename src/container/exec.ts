@@ -51,11 +51,17 @@ export async function startExec(launch: ExecLaunch): Promise<ExecProcess> {
   const file = (kind: string): string => join(directory, `${spec.id.slice(0, 12)}.${kind}`)
   try {
     await writeFile(file('json'), serializeOci(launch.process), { mode: 0o600 })
-    const start = async (stdio: Stdio, more: readonly string[]): Promise<number> => {
+    const start: Start = async (stdio, more) => {
       const options = [...launch.runtimeOptions, `--log=${file('log')}`, '--log-format=json']
       const command = ['exec', '--detach', '--process', file('json'), '--pid-file', file('pid'), ...more]
-      const code = await runToEnd(launch.runtime.path, [...options, ...command, launch.containerId], stdio)
-      if (code === 0) return Number(await readFile(file('pid'), 'utf8'))
+      const started = await inheritOrphans(async () => {
+        const args = [...options, ...command, launch.containerId]
+        if ((await runToEnd(launch.runtime.path, args, stdio)) !== 0) return undefined
+        const pid = Number(await readFile(file('pid'), 'utf8'))
+        // Now, because it may have ended already. Not ours: the runtime kept it, and nobody knows how it ended.
+        return { pid, exit: orphanExit(pid).then(code => code ?? 255) }
+      })
+      if (started !== undefined) return started
       const message = await readFile(file('log'), 'utf8').catch(() => '')
       throw runtimeFault('exec', launch.runtime.name, spec.args[0] ?? '', message)
     }
@@ -67,13 +73,18 @@ export async function startExec(launch: ExecLaunch): Promise<ExecProcess> {
 }
 
 type Stdio = readonly (number | 'ignore')[]
-type Start = (stdio: Stdio, more: readonly string[]) => Promise<number>
+type Start = (stdio: Stdio, more: readonly string[]) => Promise<Started>
+
+interface Started {
+  readonly pid: number
+  readonly exit: Promise<number>
+}
 
 /** Nobody will ever read what it prints. */
 async function startDetached(start: Start): Promise<ExecProcess> {
-  const pid = await start(['ignore', 'ignore', 'ignore'], [])
+  const { pid, exit } = await start(['ignore', 'ignore', 'ignore'], [])
   const streams = { stdin: undefined, stdout: Readable.from([]), stderr: Readable.from([]) }
-  return { pid, ...streams, resize: () => undefined, exited: whenExited(pid, streams) }
+  return { pid, ...streams, resize: () => undefined, exited: whenExited(exit, streams) }
 }
 
 async function startOnPipes(spec: ExecSpec, start: Start): Promise<ExecProcess> {
@@ -88,8 +99,8 @@ async function startOnPipes(spec: ExecSpec, start: Start): Promise<ExecProcess> 
   // The process may end, or close its stdin, before it has read everything.
   streams.stdin?.on('error', () => undefined)
   try {
-    const pid = await start([input?.read ?? 'ignore', output.write, errors.write], [])
-    return { pid, ...streams, resize: () => undefined, exited: whenExited(pid, streams) }
+    const { pid, exit } = await start([input?.read ?? 'ignore', output.write, errors.write], [])
+    return { pid, ...streams, resize: () => undefined, exited: whenExited(exit, streams) }
   } catch (error) {
     destroy(streams)
     throw error
@@ -104,7 +115,7 @@ async function startOnTerminal(spec: ExecSpec, socket: string, start: Start): Pr
   const listener = listenForDescriptor(socket)
   listener.descriptor.catch(() => undefined)
   try {
-    const pid = await start(['ignore', 'ignore', 'ignore'], ['--tty', '--console-socket', socket])
+    const { pid, exit } = await start(['ignore', 'ignore', 'ignore'], ['--tty', '--console-socket', socket])
     const terminal = new TerminalStream(await listener.descriptor)
     terminal.on('error', () => undefined)
     if (spec.size !== undefined) terminal.resize(...spec.size)
@@ -114,7 +125,7 @@ async function startOnTerminal(spec: ExecSpec, socket: string, start: Start): Pr
       pid,
       ...streams,
       resize: (rows, columns) => terminal.resize(rows, columns),
-      exited: whenExited(pid, streams),
+      exited: whenExited(exit, streams),
     }
   } catch (error) {
     await closeListener(listener)
@@ -129,26 +140,23 @@ async function closeListener(listener: DescriptorListener): Promise<void> {
 }
 
 async function runToEnd(program: string, args: readonly string[], stdio: Stdio): Promise<number | null> {
-  return inheritOrphans(async () => {
-    const child = spawn(program, args, {
-      stdio: [...stdio],
-      detached: true,
-      env: { PATH: process.env['PATH'] },
-    })
-    return new Promise((resolve, reject) => {
-      child.once('error', reject)
-      child.once('exit', resolve)
-    })
+  const child = spawn(program, args, {
+    stdio: [...stdio],
+    detached: true,
+    env: { PATH: process.env['PATH'] },
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', resolve)
   })
 }
 
-async function whenExited(pid: number, streams: Streams): Promise<number> {
+async function whenExited(exit: Promise<number>, streams: Streams): Promise<number> {
   const outputs = [streams.stdout, streams.stderr].filter(one => one !== undefined)
   const read = Promise.allSettled(outputs.map(one => finished(one, { writable: false }))).then(
     () => 'read' as const,
   )
-  // Not ours: the runtime kept it and ended with it; nobody knows how.
-  const code = (await orphanExit(pid)) ?? 255
+  const code = await exit
   let state
   do {
     // A client that reads slowly gets everything; it is the process's own children that are not waited for.

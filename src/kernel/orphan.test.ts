@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { inheritOrphans, orphanExit } from './orphan.ts'
 
@@ -14,22 +15,35 @@ async function orphan(script: string): Promise<number> {
   return Number(text)
 }
 
+/** How a child that a shell leaves behind ends. */
+async function exitOf(script: string): Promise<number | undefined> {
+  const { exit } = await inheritOrphans(async () => ({ exit: orphanExit(await orphan(script)) }))
+  return exit
+}
+
 test.each([
   ['sleep 0.1; exit 0', 0],
   ['sleep 0.1; exit 9', 9],
   ['sleep 0.1; kill -9 $$', 137],
 ])('an inherited process ends: %s', async (script, code) => {
-  const pid = await inheritOrphans(() => orphan(script))
-  expect(await orphanExit(pid)).toBe(code)
+  expect(await exitOf(script)).toBe(code)
+})
+
+test('one that ends long before it is asked for', async () => {
+  const code = await inheritOrphans(async () => {
+    const pid = await orphan('sleep 0.05; exit 6')
+    await delay(300)
+    return { exit: orphanExit(pid) }
+  })
+  expect(await code.exit).toBe(6)
 })
 
 test('many at once, beside children of Node', async () => {
-  const pids = await inheritOrphans(() =>
-    Promise.all([1, 2, 3, 4].map(code => orphan(`sleep 0.05; exit ${code}`))),
-  )
+  const codes = Array.from({ length: 20 }, (_, code) => code)
+  const exits = codes.map(code => exitOf(`sleep 0.05; exit ${code}`))
   const child = spawn('sh', ['-c', 'sleep 0.05; exit 5'])
   const ended = new Promise(resolve => child.once('exit', resolve))
-  expect(await Promise.all(pids.map(pid => orphanExit(pid)))).toEqual([1, 2, 3, 4])
+  expect(await Promise.all(exits)).toEqual(codes)
   expect(await ended).toBe(5)
 })
 

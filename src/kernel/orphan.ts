@@ -17,22 +17,30 @@ const WNOHANG = 1
 const SECOND_LOOK_MS = 50
 const { ECHILD, EINTR } = constants.errno
 
-let inheriting = 0
 let watching = false
 const waiting = new Map<number, (code: number | undefined) => void>()
-/** Zombies that were there at the last look and are not waited for by anybody we know. */
-let suspects: ReadonlySet<number> = new Set()
+/** Starts are numbered; those that go on, in their order. */
+const starting = new Set<number>()
+let started = 0
+/** Zombies that nobody we know waits for, and the number of the last start when they were first seen. */
+const suspects = new Map<number, number>()
 let look: NodeJS.Timeout | undefined
 
-/** Runs `start`; the orphans of processes that end meanwhile become children of this process. */
+/**
+ * Runs `start`; the orphans of processes that end meanwhile become children of this process. Whoever wants to know how
+ * one of them ends calls `orphanExit` before `start` is over: afterwards it is taken for one nobody hears of.
+ */
 export async function inheritOrphans<T>(start: () => Promise<T>): Promise<T> {
   if (!watching) process.on('SIGCHLD', onChild)
   watching = true
-  if (inheriting++ === 0) call('inherit orphans', 'prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+  if (starting.size === 0) call('inherit orphans', 'prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+  const turn = ++started
+  starting.add(turn)
   try {
     return await start()
   } finally {
-    if (--inheriting === 0) call('leave orphans alone', 'prctl', PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    starting.delete(turn)
+    if (starting.size === 0) call('leave orphans alone', 'prctl', PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     lookForStrays()
   }
 }
@@ -63,16 +71,19 @@ function collect(pid: number, resolve: (code: number | undefined) => void): void
 
 /**
  * Node's own children are zombies only until the event loop has turned. What is one at two looks with a turn between
- * them is nobody's.
+ * them is nobody's, unless it belongs to a start that was going on at the first look: that one may still ask for it.
  */
 function lookForStrays(): void {
   if (look !== undefined) return
-  const zombies = childPids().filter(pid => !waiting.has(pid) && isZombie(pid))
+  const zombies = new Set(childPids().filter(pid => !waiting.has(pid) && isZombie(pid)))
+  for (const pid of suspects.keys()) if (!zombies.has(pid)) suspects.delete(pid)
+  const [oldest = Infinity] = starting
   for (const pid of zombies) {
-    if (suspects.has(pid)) attempt('waitpid', pid, Buffer.alloc(4), WNOHANG)
+    const seen = suspects.get(pid)
+    if (seen === undefined) suspects.set(pid, started)
+    else if (seen < oldest) attempt('waitpid', pid, Buffer.alloc(4), WNOHANG)
   }
-  suspects = new Set(zombies)
-  if (zombies.length === 0) return
+  if (zombies.size === 0) return
   look = setTimeout(() => {
     look = undefined
     lookForStrays()
