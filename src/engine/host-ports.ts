@@ -25,7 +25,8 @@ export class HostPorts {
   allocation() {
     return {
       ephemeral: this.#ephemeral,
-      reserved: this.#busy.ranges.reduce((set, { first, last }) => set.add(first, last), readReservedPorts()),
+      reserved: readReservedPorts(),
+      busy: this.#busy,
       cursor: this.cursor,
       hostHasIPv6: existsSync('/proc/net/if_inet6'),
     }

@@ -30,7 +30,7 @@ import type { Container, Membership } from './records.ts'
 import type { StateChange } from './state.ts'
 
 /** How many free choices of a port may turn out to be taken by foreign programs. */
-const bindAttempts = 10
+const bindAttempts = 64
 
 interface Member {
   readonly network: Network
@@ -59,9 +59,8 @@ export class Joining {
     const joined: { endpoint: Endpoint; network: Network }[] = []
     const memberships: Membership[] = []
     for (const membership of container.memberships) {
-      const network = state.findNetwork(
-        membership.networkId === '' ? membership.network : membership.networkId,
-      )
+      // A network that was removed and made again under its name is as good.
+      const network = state.networks.get(membership.networkId) ?? state.findNetwork(membership.network)
       const taken = joined.map(({ endpoint }) => endpoint)
       const endpoint = this.#attach(container, sandboxId, { network, request: membership.request }, taken)
       joined.push({ endpoint, network })

@@ -10,6 +10,7 @@ const context = (extra: Partial<PortContext> = {}): PortContext => ({
   table: PortTable.empty,
   ephemeral: [32768, 60999],
   reserved: RangeSet.empty,
+  busy: RangeSet.empty,
   cursor: {},
   hostBinding: '0.0.0.0',
   endpoint4: 'e4',
@@ -132,6 +133,11 @@ describe('ranges', () => {
     ])
   })
 
+  it('go around what foreign programs hold, and into what is reserved', () => {
+    const given = context({ reserved: RangeSet.of([8001n]), busy: RangeSet.of([8000n]), hostHasIPv6: false })
+    expect(spell(allocatePorts([request(80, [8000, 8010])], given))).toEqual(['0.0.0.0:8001->80 e4'])
+  })
+
   it('end', () => {
     const table = held('127.0.0.1', 8000, 8010)
     expect(() => allocatePorts([request(80, [8000, 8010])], context({ table }))).toThrow(
@@ -160,6 +166,8 @@ describe('free choices', () => {
       reserved: RangeSet.of([102n]),
       cursor: { tcp: 104 },
     }
+    const busy = context({ ...given, busy: RangeSet.of([104n]) })
+    expect(spell(allocatePorts([request(1)], busy))).toEqual(['0.0.0.0:105->1 e4'])
     const all = allocatePorts(
       [request(1), request(3), request(5), request(7)],
       context({ ...given, table: held('127.0.0.1', 101) }),

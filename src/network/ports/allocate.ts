@@ -18,8 +18,10 @@ export interface PortContext {
   readonly table: PortTable
   /** Where free choices are made, both ends included: `net.ipv4.ip_local_port_range`. */
   readonly ephemeral: readonly [from: number, to: number]
-  /** Never chosen freely: `net.ipv4.ip_local_reserved_ports`, and ports found busy. */
+  /** Never chosen freely: `net.ipv4.ip_local_reserved_ports`. */
   readonly reserved: RangeSet
+  /** Found to be held by foreign programs: chosen neither freely nor from a range. */
+  readonly busy: RangeSet
   readonly cursor: PortCursor
   /** Where requests without an address bind; `0.0.0.0` stands for both families. */
   readonly hostBinding: string
@@ -78,11 +80,11 @@ function firstFreePorts(
   length: number,
   [low, high]: readonly [low: number, high: number],
   table: PortTable,
-  reserved: RangeSet | undefined,
+  avoided: readonly RangeSet[],
 ): number | undefined {
   let at = low
   while (at + length - 1 <= high) {
-    const end = lastObstacle(request.protocol, addresses, at, at + length - 1, table, reserved)
+    const end = lastObstacle(request.protocol, addresses, at, at + length - 1, table, avoided)
     if (end === undefined) return at
     at = end + 1
   }
@@ -96,14 +98,17 @@ function lastObstacle(
   from: number,
   to: number,
   table: PortTable,
-  reserved: RangeSet | undefined,
+  avoided: readonly RangeSet[],
 ): number | undefined {
   for (const hostIp of addresses) {
     const rival = table.conflict({ protocol, hostIp, hostFrom: from, hostTo: to })
     if (rival !== undefined) return rival.hostTo
   }
-  const range = reserved?.firstOverlap(BigInt(from), BigInt(to))
-  return range === undefined ? undefined : Number(range.last)
+  for (const ports of avoided) {
+    const range = ports.firstOverlap(BigInt(from), BigInt(to))
+    if (range !== undefined) return Number(range.last)
+  }
+  return undefined
 }
 
 /** Collects what one container gets; the table and the cursor move on with each request. */
@@ -146,7 +151,7 @@ class Allocation {
     const { request } = placement
     const length = lengthOf(request)
     const range = [request.hostFrom, request.hostTo] as const
-    const hostFrom = firstFreePorts(placement, length, range, this.#table, undefined)
+    const hostFrom = firstFreePorts(placement, length, range, this.#table, [this.#context.busy])
     if (hostFrom === undefined) throw fault('portsExhausted')
     this.#take(placement, request.containerPort, hostFrom, length)
   }
@@ -163,13 +168,14 @@ class Allocation {
   }
 
   #choose(placement: Placement, containerFrom: number, length: number): boolean {
-    const { ephemeral, reserved } = this.#context
+    const { ephemeral, reserved, busy } = this.#context
+    const avoided = [reserved, busy]
     const { protocol } = placement.request
     const [low, high] = ephemeral
     const start = Math.max(low, this.#cursor[protocol] ?? low)
     const hostFrom =
-      firstFreePorts(placement, length, [start, high], this.#table, reserved) ??
-      firstFreePorts(placement, length, [low, high], this.#table, reserved)
+      firstFreePorts(placement, length, [start, high], this.#table, avoided) ??
+      firstFreePorts(placement, length, [low, high], this.#table, avoided)
     if (hostFrom === undefined) return false
     this.#take(placement, containerFrom, hostFrom, length)
     this.#cursor = { ...this.#cursor, [protocol]: hostFrom + length }
