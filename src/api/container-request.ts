@@ -182,7 +182,12 @@ function endpointsOf(
   for (const [name, settings] of asked) {
     if (settings === null) throw refuse(`no EndpointSettings for ${name}`)
     // Some clients repeat the mode of a container without networks here.
-    if (isContainerMode(name)) continue
+    if (isContainerMode(name)) {
+      if ((settings.MacAddress ?? '') !== '') {
+        throw refuse('conflicting options: mac-address and the network mode')
+      }
+      continue
+    }
     const typed = name === 'default' ? networkMode(name, state) : name
     const key = sameNetwork(state, typed, mode) ? mode : typed
     requests.set(key, endpointRequest(settings, version, { mac: true }))

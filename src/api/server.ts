@@ -329,11 +329,15 @@ class Connections implements ApiServer {
     return { input, output: socket }
   }
 
-  /** Bad requests are the client's business; what nobody foresaw is logged with its stack, which no answer shows. */
+  /**
+   * Bad requests, and going away in the middle of one, are the client's business; what nobody foresaw is logged with its
+   * stack, which no answer shows.
+   */
   #refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     const known = error instanceof Fault ? error : fault('internal', firstLine(error))
     const details = { method: request.method, url: request.url, error }
-    if (known.status >= 500 && !(error instanceof Fault)) this.#log.error(details, 'request failed')
+    const gone = request.socket.destroyed
+    if (known.status >= 500 && !(error instanceof Fault) && !gone) this.#log.error(details, 'request failed')
     else this.#log.debug(details, 'request refused')
     // Detached (hijacked) or half written: the only honest answer left is the end.
     if (response.socket === null || response.headersSent) {

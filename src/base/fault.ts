@@ -134,6 +134,10 @@ const catalogue = {
     (address: string) =>
       `invalid endpoint settings:\n* no configured subnet or ip-range contain the IP address ${address}`,
   ],
+  interfaceExists: [
+    409,
+    (name: string) => `error renaming interface to ${JSON.stringify(name)}: file exists`,
+  ],
   addressesExhausted: [
     500,
     (family: string, name: string, id: string) =>

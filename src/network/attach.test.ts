@@ -85,6 +85,13 @@ describe('attach', () => {
     expect(attach(network, request, context(fields))).toMatchObject(expected)
   })
 
+  it('refuses the name of an interface that is there', () => {
+    const request = { driverOptions: { 'com.docker.network.endpoint.ifname': 'eth0' } }
+    expect(() => attach(network, request, context({ interfaces: new Set(['eth0']) }))).toThrow(
+      'error renaming interface to "eth0": file exists',
+    )
+  })
+
   it('gives names on user-defined bridges only', () => {
     const bridge = network.bridge
     if (bridge === undefined) throw new Error('a bridge network has a bridge')

@@ -131,10 +131,13 @@ function assigned(address: Address, subnet: string): Assigned {
   return { address, text: addressWithLength(address, prefix) }
 }
 
-/** The exact name asked for, or the prefix with the lowest free index: a freed eth0 is used again. */
+/** The name asked for, if no other interface has it, or the prefix with the lowest free index: a freed eth0 is used again. */
 function interfaceName(prefix: string, request: EndpointRequest, taken: ReadonlySet<string>): string {
   const asked = request.driverOptions?.[ifnameOption]
-  if (asked !== undefined) return asked
+  if (asked !== undefined) {
+    if (taken.has(asked)) throw fault('interfaceExists', asked)
+    return asked
+  }
   let index = 0
   while (taken.has(`${prefix}${index}`)) index++
   return `${prefix}${index}`

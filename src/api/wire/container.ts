@@ -126,7 +126,7 @@ export const execCreate = struct({
   DetachKeys: text,
   Env: texts,
   WorkingDir: text,
-  Cmd: command,
+  Cmd: texts,
 })
 
 export const execStart = struct({
