@@ -677,12 +677,10 @@ describe('a crowd', () => {
     const names = Array.from({ length: 30 }, (_, index) => `crowd-${index}`)
     const network = (index: number): string => ['bridge', 'shop', 'automatic'][index % 3] ?? ''
     const started = await Promise.all(
-      names.map((name, index) =>
-        (index % 5 === 0 ? host.linkspan : host.docker).call(
-          host,
-          ...words(`run -d --name ${name} --network ${network(index)} -p 80 busybox sleep 3600`),
-        ),
-      ),
+      names.map((name, index) => {
+        const line = words(`run -d --name ${name} --network ${network(index)} -p 80 busybox sleep 3600`)
+        return index % 5 === 0 ? host.linkspan(...line) : host.docker(...line)
+      }),
     )
     expect(started.map(({ stderr, code }) => `${code} ${stderr}`)).toEqual(names.map(() => '0 '))
     const rows = await host.ok(
@@ -762,12 +760,16 @@ describe('a crowd', () => {
         ask(host, 'POST', '/containers/create?name=only', { body: { Image: 'busybox' } }),
       ),
     )
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409, 409, 409, 409])
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([
+      201, 409, 409, 409, 409, 409, 409, 409,
+    ])
     await host.ok('rm', 'only')
     const networks = await Promise.all(
       Array.from({ length: 8 }, () => ask(host, 'POST', '/networks/create', { body: { Name: 'only' } })),
     )
-    expect(networks.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409, 409, 409, 409])
+    expect(networks.map(({ status }) => status).sort((a, b) => a - b)).toEqual([
+      201, 409, 409, 409, 409, 409, 409, 409,
+    ])
     await host.ok('network', 'rm', 'only')
   })
 
@@ -780,7 +782,7 @@ describe('a crowd', () => {
         ),
       ),
     )
-    expect(started.map(({ code }) => code).sort()).toEqual([0, 125, 125, 125, 125, 125])
+    expect(started.map(({ code }) => code).sort((a, b) => a - b)).toEqual([0, 125, 125, 125, 125, 125])
     for (const { stderr } of started)
       expect(stderr).toMatch(/^$|Address already in use|port is already allocated/)
     await host.ok('rm', '-f', ...lines)
