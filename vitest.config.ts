@@ -1,6 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
-/** Two projects: `unit` stands beside its subject and needs at most root; `e2e` drives a built daemon inside a lab. */
+/**
+ * Two projects: `unit` stands beside its subject and needs at most root; `e2e` drives a built daemon inside a lab.
+ *
+ * The bounds are those of a hang, not of a slow machine: nothing is measured here. The continuous integration, which
+ * may share its cores with others, tries a failed test once more and says so ("retry x1").
+ */
+const retry = process.env['CI'] === undefined ? 0 : 1
+
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -10,7 +17,9 @@ export default defineConfig({
           name: 'unit',
           pool: 'forks',
           include: ['src/**/*.test.ts'],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          retry,
         },
       },
       {
@@ -19,8 +28,9 @@ export default defineConfig({
           pool: 'forks',
           include: ['test/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          retry,
         },
       },
     ],

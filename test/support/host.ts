@@ -240,7 +240,7 @@ export class TestHost {
   /** The dump once nothing moves any more: three times the same. */
   async settled(): Promise<string> {
     let last = ''
-    for (let same = 0, attempt = 0; same < 2 && attempt < 100; attempt++) {
+    for (let same = 0, attempt = 0; same < 2 && attempt < 600; attempt++) {
       const now = await this.dump()
       same = now === last ? same + 1 : 0
       last = now
@@ -252,7 +252,7 @@ export class TestHost {
   /** Waits until `dump` equals what it was: deletions run behind the answer. */
   async settlesTo(before: string): Promise<string> {
     let now = await this.dump()
-    for (let attempt = 0; attempt < 100 && now !== before; attempt++) {
+    for (let attempt = 0; attempt < 600 && now !== before; attempt++) {
       await sleep(50)
       now = await this.dump()
     }
@@ -275,7 +275,7 @@ export class TestHost {
   }
 
   async #ready(daemon: ChildProcess): Promise<void> {
-    for (let attempt = 0; attempt < 200; attempt++) {
+    for (let attempt = 0; attempt < 1200; attempt++) {
       if (daemon.exitCode !== null) throw new Error(`the daemon ended at once:\n${this.log()}`)
       if (existsSync(this.socket) && (await this.docker('version')).code === 0) return
       await sleep(50)
@@ -300,7 +300,7 @@ export function run(command: string, args: readonly string[], env: NodeJS.Proces
     const child = execFile(
       command,
       [...args],
-      { env, timeout: 60_000, maxBuffer: 64 * 1024 * 1024 },
+      { env, timeout: 110_000, maxBuffer: 64 * 1024 * 1024 },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255
         resolve({ stdout, stderr, code })
