@@ -69,14 +69,16 @@ export class Applier {
    * Applies the difference and writes the records that it stems from. If any of it fails everything is put back and the
    * error is thrown.
    *
-   * Kernel, names and disk each take their millisecond, so all are at work at once. A crash in between finds the records
-   * written or not, and in both cases the next start brings the kernel to them.
+   * Kernel, names and disk each take their millisecond, so all are at work at once: the disk first, which is waited for
+   * most, and the kernel worker last, because the scheduler likes to let a thread that was woken run on the waker's
+   * core at once. A crash in between finds the records written or not, and in both cases the next start brings the
+   * kernel to them.
    */
   async apply(difference: Difference, records: RecordedChange): Promise<void> {
-    const [operated, named, written] = await Promise.allSettled([
-      this.#operate(difference),
-      this.#name(difference),
+    const [written, named, operated] = await Promise.allSettled([
       records.write(),
+      this.#name(difference),
+      this.#operate(difference),
     ])
     try {
       for (const part of [operated, named, written]) if (part.status === 'rejected') throw part.reason

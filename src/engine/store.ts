@@ -80,15 +80,23 @@ export class Store {
     }
   }
 
-  /** Writes a change in one transaction; resolves when it is on the disk. */
+  /**
+   * Writes a change in one transaction; resolves when it is on the disk. A batch is carried out by lmdb's own thread:
+   * this one encodes the records and is not asked again, which a transaction with a callback would do.
+   */
   async commit(change: StateChange): Promise<void> {
-    await this.#root.transaction(() => {
-      write(this.#tables.networks, change.networks)
-      write(this.#tables.endpoints, change.endpoints)
-      write(this.#tables.sandboxes, change.sandboxes)
-      write(this.#tables.containers, change.containers)
-      write(this.#tables.images, change.images)
+    const writes: Promise<boolean>[] = []
+    const batch = this.#root.batch(() => {
+      writes.push(
+        ...write(this.#tables.networks, change.networks),
+        ...write(this.#tables.endpoints, change.endpoints),
+        ...write(this.#tables.sandboxes, change.sandboxes),
+        ...write(this.#tables.containers, change.containers),
+        ...write(this.#tables.images, change.images),
+      )
     })
+    // Each of them is rejected when the transaction fails.
+    await Promise.all([batch, ...writes])
     await this.#root.flushed
   }
 
@@ -100,7 +108,7 @@ export class Store {
 function write<T extends { readonly id: string }>(
   table: Database<T, string>,
   change: { readonly put?: readonly T[]; readonly drop?: readonly string[] } | undefined,
-): void {
-  for (const id of change?.drop ?? []) table.removeSync(id)
-  for (const record of change?.put ?? []) table.putSync(record.id, record)
+): readonly Promise<boolean>[] {
+  const dropped = (change?.drop ?? []).map(id => table.remove(id))
+  return [...dropped, ...(change?.put ?? []).map(record => table.put(record.id, record))]
 }
