@@ -38,6 +38,8 @@ export interface DefaultBridgeOptions {
   readonly masquerade: boolean
   /** Where `-p` without an address binds; `0.0.0.0` stands for every address of both families. */
   readonly hostBinding: string
+  /** Its containers have names among themselves, which Docker's have not. */
+  readonly names: boolean
   /** Bytes; undefined = 1500, as Docker. */
   readonly mtu: number | undefined
 }
@@ -72,6 +74,12 @@ export interface DaemonOptions {
   readonly dns: readonly string[]
   readonly dnsSearch: readonly string[]
   readonly dnsOptions: readonly string[]
+  /** Seconds for which answers about containers may be kept. */
+  readonly dnsTtl: number
+  /** Replies of servers outside that are kept; 0 = none. */
+  readonly dnsCache: number
+  /** Loopback address where the host itself can ask for containers; undefined = nowhere. */
+  readonly hostDns: { readonly host: string; readonly port: number } | undefined
   /** What `host-gateway` in --add-host stands for; empty = the default bridge's address. At most one per family. */
   readonly hostGatewayIps: readonly string[]
 

@@ -227,6 +227,11 @@ const lab: Group = {
   ],
 }
 
+const dns = leaf(
+  'dns',
+  'Show what a container can resolve, and what it asks',
+  async () => (await import('./commands/dns.ts')).dns,
+)
 const daemon = leaf('daemon', 'Run the engine', async () => (await import('./commands/daemon.ts')).daemon)
 const complete = leaf(
   'complete',
@@ -236,7 +241,7 @@ const complete = leaf(
 
 /** In the order of the help, by section. */
 export const sections: readonly { readonly title: string; readonly entries: readonly Entry[] }[] = [
-  { title: 'Networks and what is on them', entries: [network, port, lab] },
+  { title: 'Networks and what is on them', entries: [network, port, dns, lab] },
   { title: 'Containers', entries: [run, exec, ps, logs, inspect, start, stop, restart, kill, rm] },
   { title: 'Containers, less often', entries: [attach, create, pause, rename, top, unpause, wait] },
   { title: 'Images', entries: [images, pull, load, importImage, tag, rmi] },

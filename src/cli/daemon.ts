@@ -125,6 +125,13 @@ const table = {
   dns: option('list', 'DNS server for containers'),
   'dns-search': option('list', 'DNS search domain for containers'),
   'dns-opt': option('list', 'DNS option for containers', { key: 'dns-opts' }),
+  'dns-ttl': option('integer', 'Seconds for which answers about containers may be kept (default 5)'),
+  'dns-cache': option('integer', 'Replies of outside servers that are kept; 0 for none (default 4096)'),
+  'default-bridge-dns': option('boolean', 'Containers on the default bridge have names as on other networks'),
+  'host-dns': option(
+    'text',
+    'Answer the host itself for NAME.NETWORK.linkspan on this loopback address: 127.0.0.54:53',
+  ),
   'host-gateway-ip': option('list', "Address that 'host-gateway' in --add-host stands for", {
     key: 'host-gateway-ips',
   }),
@@ -422,6 +429,25 @@ function isCidr(text: string, family: 4 | 6): boolean {
   )
 }
 
+function bounded(value: number | undefined, flag: string, usual: number, most: number): number {
+  if (value !== undefined && (value < 0 || value > most)) {
+    throw new Failure(`invalid ${flag} ${value}: from 0 to ${most}`)
+  }
+  return value ?? usual
+}
+
+/** Open to the network it would tell everybody what runs here, and be of use in amplifying attacks. */
+function parseHostDns(text: string | undefined): DaemonOptions['hostDns'] {
+  if (text === undefined || text === '' || text === 'off') return undefined
+  const [, v6, v4, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = v6 ?? v4 ?? ''
+  const loopback = host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+  if (!loopback || Number(port) > 65_535) {
+    throw new Failure(`invalid --host-dns ${text}: write a loopback address and a port, as 127.0.0.54:53`)
+  }
+  return { host, port: Number(port) }
+}
+
 function parseWeb(text: string | undefined): DaemonOptions['web'] {
   if (text === undefined || text === '' || text === 'off') return undefined
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
@@ -568,6 +594,7 @@ export function daemonOptions(given: Given): DaemonOptions {
       gateway: given['default-gateway'],
       gatewayV6: given['default-gateway-v6'],
       enableIPv6: given.ipv6 ?? false,
+      names: given['default-bridge-dns'] ?? false,
       icc: given.icc ?? true,
       masquerade: given['ip-masq'] ?? true,
       hostBinding: given.ip ?? '0.0.0.0',
@@ -583,6 +610,10 @@ export function daemonOptions(given: Given): DaemonOptions {
     dns: given.dns ?? [],
     dnsSearch: given['dns-search'] ?? [],
     dnsOptions: given['dns-opt'] ?? [],
+    // Names change at any time: stub resolvers do not cache, and caching ones must not for long.
+    dnsTtl: bounded(given['dns-ttl'], '--dns-ttl', 5, 86_400),
+    dnsCache: bounded(given['dns-cache'], '--dns-cache', 4096, 1_000_000),
+    hostDns: parseHostDns(given['host-dns']),
     hostGatewayIps: (given['host-gateway-ip'] ?? []).flatMap(item => item.split(',')),
     runtime: orUndefined(given.runtime) ?? orUndefined(given['default-runtime']),
     web: parseWeb(given.web),

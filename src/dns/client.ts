@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { wrapFault } from '../base/index.ts'
 import type { Call, FromWorker, ToWorker, WorkerSettings } from './protocol.ts'
 import type { ResolverTuning } from './resolver.ts'
-import type { Resolver, ResolverSettings, SocketSource } from './types.ts'
+import type { Resolver, ResolverSettings, SocketSource, WatchedQuestion } from './types.ts'
 
 export interface ResolverOptions {
   /** The worker's file; beside the bundle unless given. */
@@ -29,7 +29,12 @@ export async function openResolver(
     trackUnmanagedFds: false,
   })
   const client = new WorkerResolver(worker, sockets, options.onFailure)
-  await client.ready
+  try {
+    await client.ready
+  } catch (error) {
+    await worker.terminate()
+    throw error
+  }
   return client
 }
 
@@ -43,6 +48,8 @@ class WorkerResolver implements Resolver {
   readonly #worker: Worker
   readonly #sockets: SocketSource
   readonly #pending = new Map<number, Pending>()
+  /** Sandbox → who watches it. */
+  readonly #watchers = new Map<string, Set<(question: WatchedQuestion) => void>>()
   #last = 0
   #ended: Error | undefined
   #closing: Promise<void> | undefined
@@ -74,6 +81,20 @@ class WorkerResolver implements Resolver {
 
   unlisten(sandbox: string): Promise<void> {
     return this.#call({ call: 'unlisten', sandbox })
+  }
+
+  watch(sandbox: string, tell: (question: WatchedQuestion) => void): () => void {
+    const watchers = this.#watchers.get(sandbox) ?? new Set()
+    if (watchers.size === 0) {
+      this.#watchers.set(sandbox, watchers)
+      this.#call({ call: 'watch', sandbox, on: true }).catch(() => undefined)
+    }
+    watchers.add(tell)
+    return () => {
+      if (!watchers.delete(tell) || watchers.size > 0) return
+      this.#watchers.delete(sandbox)
+      this.#call({ call: 'watch', sandbox, on: false }).catch(() => undefined)
+    }
   }
 
   close(): Promise<void> {
@@ -114,6 +135,12 @@ class WorkerResolver implements Resolver {
             error: wrapFault('cannot open a socket for a question', error),
           }),
       )
+      return
+    }
+    if (message.kind === 'asked') {
+      for (const question of message.questions) {
+        for (const tell of this.#watchers.get(question.sandbox) ?? []) tell(question)
+      }
       return
     }
     const number = message.kind === 'ready' ? 0 : message.number

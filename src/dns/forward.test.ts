@@ -36,6 +36,7 @@ function forwarder(settings: Partial<ForwardSettings>): Forwarder {
     port: 53,
     nextAfterMs: 50,
     giveUpAfterMs: 5000,
+    cache: 0,
     ...settings,
   })
   forwarders.push(made)
@@ -344,5 +345,93 @@ describe('nothing is left open', () => {
     const fd = rawSocket(6, 'udp')
     expect(openSockets()).toBe(before + 1)
     closeSync(fd)
+  })
+})
+
+/** The question back with one address and the TTL that it may be kept. */
+function lasting(question: Buffer, seconds: number): Buffer {
+  const reply = addressReply(question, [192, 0, 2, 1])
+  reply.writeUInt32BE(seconds, question.length + 6)
+  return reply
+}
+
+/** Time to live of the first answer. */
+function ttlOf(reply: Uint8Array | number): number | undefined {
+  if (typeof reply === 'number') return undefined
+  const [answer] = decode(Buffer.from(reply)).answers ?? []
+  return answer !== undefined && 'ttl' in answer ? answer.ttl : undefined
+}
+
+describe('the cache', () => {
+  test('answers again under the asker’s id, without asking again', async () => {
+    const { port, servers } = await start((_, bytes) => lasting(bytes, 300))
+    const to = forwarder({ port, hostServers: () => servers, cache: 16 })
+    await ask(to, questionBytes('example.test', 'A', { id: 1 }))
+    const again = await ask(to, questionBytes('example.test', 'A', { id: 99 }))
+    expect(upstreams[0]?.asked).toHaveLength(1)
+    expect(typeof again === 'number' ? again : decode(Buffer.from(again)).id).toBe(99)
+    expect(ttlOf(again)).toBe(300)
+    // Another type, another letter case, another protocol are other questions.
+    await ask(to, questionBytes('example.test', 'AAAA'))
+    await ask(to, questionBytes('Example.test', 'A'))
+    await ask(to, questionBytes('example.test', 'A'), 'tcp')
+    expect(upstreams[0]?.asked).toHaveLength(4)
+  })
+
+  test('keeps nothing that says it must not be kept, and nothing at all when it is off', async () => {
+    const { port, servers } = await start((_, bytes) => lasting(bytes, 0))
+    const to = forwarder({ port, hostServers: () => servers, cache: 16 })
+    const off = forwarder({ port, hostServers: () => servers, cache: 0 })
+    for (const one of [to, to, off, off]) await ask(one, questionBytes('example.test', 'A'))
+    expect(upstreams[0]?.asked).toHaveLength(4)
+  })
+
+  test('does not outlive a change of servers, and is not shared with who has servers of its own', async () => {
+    const { port } = await start(
+      (_, bytes) => lasting(bytes, 300),
+      (_, bytes) => lasting(bytes, 300),
+    )
+    let servers = ['127.0.0.1']
+    const to = forwarder({
+      port,
+      hostServers: () => servers,
+      cache: 16,
+      sockets: (_, family, type) => Promise.resolve(rawSocket(family, type)),
+    })
+    await ask(to, questionBytes('example.test', 'A'))
+    servers = ['127.0.0.2']
+    await ask(to, questionBytes('example.test', 'A'))
+    expect(upstreams[1]?.asked).toHaveLength(1)
+    await ask(to, questionBytes('example.test', 'A'), 'udp', { ...host, servers: ['127.0.0.2'] })
+    expect(upstreams[1]?.asked).toHaveLength(2)
+  })
+})
+
+describe('silent servers', () => {
+  test('come last afterwards: the next question does not wait for them', async () => {
+    const { port, servers } = await start(
+      () => undefined,
+      (_, bytes) => addressReply(bytes, [192, 0, 2, 1]),
+    )
+    const to = forwarder({ port, hostServers: () => servers })
+    await ask(to, questionBytes('first.test', 'A'))
+    await ask(to, questionBytes('second.test', 'A'))
+    await ask(to, questionBytes('third.test', 'A'))
+    expect(upstreams[0]?.asked.flatMap(packet => packet.questions?.map(one => one.name))).toEqual([
+      'first.test',
+    ])
+    expect(upstreams[1]?.asked).toHaveLength(3)
+  })
+
+  test('says who answered', async () => {
+    const { port, servers } = await start((_, bytes) => lasting(bytes, 300))
+    const to = forwarder({ port, hostServers: () => servers, cache: 16 })
+    const from = (): Promise<string> =>
+      new Promise(resolve => put(to, questionBytes('a.test', 'A'), (_, who) => resolve(who)))
+    expect([await from(), await from()]).toEqual(['127.0.0.1', 'cache'])
+    const inside = new Promise<string>(resolve =>
+      put(to, questionBytes('a.test', 'A'), (_, who) => resolve(who), 'udp', { ...host, external: false }),
+    )
+    expect(await inside).toBe('nobody')
   })
 })

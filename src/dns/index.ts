@@ -3,6 +3,7 @@ export type {
   Resolver,
   ResolverSettings,
   SocketSource,
+  WatchedQuestion,
   ZoneChange,
   ZoneEndpoint,
   ZoneNetwork,

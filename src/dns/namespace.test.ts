@@ -60,7 +60,7 @@ describe.skipIf(!root)('inside a namespace', () => {
 
   beforeEach(async () => {
     resolver = new LocalResolver(
-      { ttl: 600, resolvConf: join(directory, 'resolv.conf') },
+      { ttl: 600, resolvConf: join(directory, 'resolv.conf'), cache: 0 },
       (sandbox, family, type) => kernel.openSocket(sandbox, family, type),
       { ...usualTuning, forwarding: { ...usualTuning.forwarding, port: serverPort } },
     )

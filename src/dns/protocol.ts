@@ -1,6 +1,6 @@
 /** What the engine's thread and the resolver's thread say to each other. */
 
-import type { Id, ResolverSettings, ZoneChange } from './types.ts'
+import type { Id, ResolverSettings, WatchedQuestion, ZoneChange } from './types.ts'
 import type { ResolverTuning } from './resolver.ts'
 
 export interface WorkerSettings {
@@ -16,6 +16,7 @@ export type Call =
       readonly sockets: { readonly udp: number; readonly tcp: number }
     }
   | { readonly call: 'unlisten'; readonly sandbox: Id }
+  | { readonly call: 'watch'; readonly sandbox: Id; readonly on: boolean }
   | { readonly call: 'close' }
 
 /** To the resolver. An `opened` answers the `open` of the same number, with a socket or what went wrong. */
@@ -27,6 +28,7 @@ export type ToWorker =
 /** From the resolver. */
 export type FromWorker =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'asked'; readonly questions: readonly WatchedQuestion[] }
   | { readonly kind: 'done'; readonly number: number }
   | { readonly kind: 'failed'; readonly number: number; readonly error: Error }
   | {

@@ -67,7 +67,7 @@ async function start(limits: ServerLimits): Promise<void> {
   upstream = await Upstream.start('127.0.0.1', 0, (_, bytes) => addressReply(bytes, [192, 0, 2, 1]))
   writeFileSync(resolvConf, 'nameserver 127.0.0.1\n')
   resolver = new LocalResolver(
-    { ttl: 600, resolvConf },
+    { ttl: 600, resolvConf, cache: 0 },
     (_, family, type) => Promise.resolve(rawSocket(family, type)),
     { forwarding: { ...usualTuning.forwarding, port: upstream.port }, limits },
   )

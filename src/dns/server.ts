@@ -63,10 +63,10 @@ export class SandboxServer {
   readonly #connections = new Set<Socket>()
   #closed = false
 
-  private constructor(source: Source, limits: ServerLimits) {
+  private constructor(source: Source, limits: ServerLimits, type: 'udp4' | 'udp6' = 'udp4') {
     this.#source = source
     this.#limits = limits
-    this.#udp = createSocket({ type: 'udp4', lookup: literal, recvBufferSize })
+    this.#udp = createSocket({ type, lookup: literal, recvBufferSize })
     this.#udp.on('message', (bytes, peer) => this.#datagram(bytes, peer))
     // An error belongs to one datagram (an ICMP message came back); the socket goes on.
     this.#udp.on('error', () => undefined)
@@ -95,6 +95,31 @@ export class SandboxServer {
     } catch (error) {
       server.#udp.close()
       closeSync(sockets.tcp)
+      throw error
+    }
+    return server
+  }
+
+  /** Opens sockets of its own, in the namespace of this thread. Throws if the address is taken. */
+  static async open(
+    source: Source,
+    place: { readonly host: string; readonly port: number },
+    limits: ServerLimits,
+  ): Promise<SandboxServer> {
+    const server = new SandboxServer(source, limits, place.host.includes(':') ? 'udp6' : 'udp4')
+    const failed = new Promise<never>((_, reject) => {
+      server.#udp.once('error', reject)
+      server.#tcp.once('error', reject)
+    })
+    failed.catch(() => undefined)
+    // Listened for beforehand: an address needs no look-up, so binding may tell before it returns.
+    const listening = [once(server.#udp, 'listening'), once(server.#tcp, 'listening')]
+    server.#udp.bind({ port: place.port, address: place.host, exclusive: true })
+    server.#tcp.listen({ port: place.port, host: place.host, exclusive: true })
+    try {
+      await Promise.race([Promise.all(listening), failed])
+    } catch (error) {
+      for (const socket of [server.#udp, server.#tcp]) closeQuietly(socket)
       throw error
     }
     return server
@@ -195,6 +220,15 @@ export class SandboxServer {
       clearTimeout(deadline)
       this.#connections.delete(socket)
     })
+  }
+}
+
+/** One of the two may not have come so far that there is something to close. */
+function closeQuietly(socket: UdpSocket | Server): void {
+  try {
+    socket.close()
+  } catch {
+    // Not open.
   }
 }
 

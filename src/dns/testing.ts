@@ -98,9 +98,9 @@ export function decoded(answer: Buffer): DecodedPacket & { readonly rcode: strin
 }
 
 /** Sends bytes to a UDP port of 127.0.0.1 and gives the first answer. */
-export async function exchangeUdp(port: number, bytes: Uint8Array): Promise<Buffer> {
+export async function exchangeUdp(port: number, bytes: Uint8Array, at = '127.0.0.1'): Promise<Buffer> {
   const client = createSocket('udp4')
-  client.connect(port, '127.0.0.1')
+  client.connect(port, at)
   await once(client, 'connect')
   client.send(bytes)
   const [answer] = (await once(client, 'message')) as [Buffer]
@@ -113,8 +113,9 @@ export async function exchangeUdp(port: number, bytes: Uint8Array): Promise<Buff
 export async function exchangeTcp(
   port: number,
   questions: readonly Uint8Array[],
+  at = '127.0.0.1',
 ): Promise<readonly Buffer[]> {
-  const client = connect(port, '127.0.0.1')
+  const client = connect(port, at)
   const frames = new Frames()
   const answers: Buffer[] = []
   for (const question of questions) client.write(framed(question))

@@ -47,6 +47,28 @@ export interface ResolverSettings {
   readonly ttl: number
   /** The host's resolv.conf, re-read when it changes. */
   readonly resolvConf: string
+  /** Replies of servers outside that are kept; 0 = none. */
+  readonly cache: number
+  /** Where the host itself may ask, on loopback. */
+  readonly host?: { readonly host: string; readonly port: number } | undefined
+}
+
+/** A question that was answered, for those who watch a sandbox. */
+export interface WatchedQuestion {
+  readonly sandbox: Id
+  /** Milliseconds since the epoch when it came. */
+  readonly time: number
+  /** As asked, without a trailing dot. */
+  readonly name: string
+  /** `A`, `AAAA`, `PTR`, …; `TYPE65` where we have no name for it. */
+  readonly type: string
+  /** `zone` = from here, `cache`, the address of a server, or `nobody`. */
+  readonly from: string
+  /** `NOERROR`, `NXDOMAIN`, … */
+  readonly code: string
+  readonly answers: number
+  /** Milliseconds until the answer. */
+  readonly took: number
 }
 
 /** Opens an unbound, non-blocking socket inside a sandbox's namespace and gives its number. */
@@ -60,5 +82,7 @@ export interface Resolver {
   listen(sandbox: Id, sockets: { readonly udp: number; readonly tcp: number }): Promise<void>
   /** Stops answering and closes the sandbox's sockets. */
   unlisten(sandbox: Id): Promise<void>
+  /** Tells every question of a sandbox from now on, once it is answered. */
+  watch(sandbox: Id, tell: (question: WatchedQuestion) => void): () => void
   close(): Promise<void>
 }

@@ -353,25 +353,131 @@ export function answers(reply: Uint8Array, { bytes, query }: Asked, id: number):
   return true
 }
 
-/** Calls `each` with every A and AAAA address among the answers of a reply that `answers`. */
-export function eachAddress(reply: Uint8Array, each: (address: Uint8Array) => void): void {
+/** Record types that the keeping of replies looks at. */
+const typeSoa = 6
+
+/** One resource record of a reply: where its type begins, and where it ends. */
+interface RecordPlace {
+  readonly fixed: number
+  readonly end: number
+  readonly section: 'answer' | 'authority' | 'additional'
+}
+
+/** The records of a reply in order, as far as they can be read. */
+function* recordsOf(reply: Uint8Array): Generator<RecordPlace> {
   let offset = headerLength
   for (let left = uint16(reply, 4); left > 0; left--) {
     offset = skipName(reply, offset)
     if (offset < 0 || offset + 4 > reply.length) return
     offset += 4
   }
-  for (let left = uint16(reply, 6); left > 0; left--) {
-    const next = skipRecord(reply, offset)
-    if (next < 0) return
-    const fixed = skipName(reply, offset)
-    const recordType = uint16(reply, fixed)
-    const data = reply.subarray(fixed + 10, next)
-    if ((recordType === type.A && data.length === 4) || (recordType === type.AAAA && data.length === 16))
-      each(data)
-    offset = next
+  for (const [section, count] of [
+    ['answer', uint16(reply, 6)],
+    ['authority', uint16(reply, 8)],
+    ['additional', uint16(reply, 10)],
+  ] as const) {
+    for (let left = count; left > 0; left--) {
+      const end = skipRecord(reply, offset)
+      if (end < 0) return
+      yield { fixed: skipName(reply, offset), end, section }
+      offset = end
+    }
   }
 }
+
+/**
+ * For how many seconds a reply may be given again (RFC 2181 §5.2, RFC 2308 §5): the smallest TTL of its records; without
+ * answers, that of the SOA record or the SOA's own minimum, whichever is less. 0 for what must not be kept: failures,
+ * truncated replies, negative ones without an SOA, and what cannot be read.
+ */
+export function lifetime(reply: Uint8Array): number {
+  if (reply.length < headerLength) return 0
+  const code = replyCode(reply)
+  if ((byteAt(reply, 2) & flagTruncated) !== 0) return 0
+  if (code !== rcode.noError && code !== rcode.nameError) return 0
+  const places = [...recordsOf(reply)]
+  if (places.length < uint16(reply, 6) + uint16(reply, 8) + uint16(reply, 10)) return 0
+  const negative = code === rcode.nameError || uint16(reply, 6) === 0
+  let seconds = Infinity
+  let hasSoa = false
+  for (const { fixed, end, section } of places) {
+    const recordType = uint16(reply, fixed)
+    if (recordType === type.OPT) continue
+    seconds = Math.min(seconds, ttlAt(reply, fixed + 4))
+    if (recordType !== typeSoa || section !== 'authority' || end - fixed < 30) continue
+    hasSoa = true
+    seconds = Math.min(seconds, ttlAt(reply, end - 4))
+  }
+  return seconds === Infinity || (negative && !hasSoa) ? 0 : seconds
+}
+
+/** Takes the seconds that a reply has been kept off the TTLs of its records. */
+export function age(reply: Uint8Array, seconds: number): void {
+  for (const { fixed } of recordsOf(reply)) {
+    if (uint16(reply, fixed) === type.OPT) continue
+    const left = Math.max(0, ttlAt(reply, fixed + 4) - seconds)
+    putUint16(reply, fixed + 4, left >>> 16)
+    putUint16(reply, fixed + 6, left & 0xffff)
+  }
+}
+
+/** RFC 2181 §8: a TTL with its highest bit set counts as zero. */
+function ttlAt(bytes: Uint8Array, offset: number): number {
+  const value = uint16(bytes, offset) * 0x1_0000 + uint16(bytes, offset + 2)
+  return value > 0x7fff_ffff ? 0 : value
+}
+
+/** Calls `each` with every A and AAAA address among the answers of a reply that `answers`. */
+export function eachAddress(reply: Uint8Array, each: (address: Uint8Array) => void): void {
+  for (const { fixed, end, section } of recordsOf(reply)) {
+    if (section !== 'answer') return
+    const recordType = uint16(reply, fixed)
+    const data = reply.subarray(fixed + 10, end)
+    if ((recordType === type.A && data.length === 4) || (recordType === type.AAAA && data.length === 16))
+      each(data)
+  }
+}
+
+/** How many records the answer section of a reply announces. */
+export const answerCount = (reply: Uint8Array): number => (reply.length < 8 ? 0 : uint16(reply, 6))
+
+/** The name of a question as it was asked, for people: letter case kept, `.` for the root, odd bytes as `\\DDD` (RFC 4343 §2.1). */
+export function questionName({ bytes, query }: Asked): string {
+  const labels: string[] = []
+  for (let offset = headerLength; offset < query.end - 5;) {
+    const length = byteAt(bytes, offset)
+    const label = [...bytes.subarray(offset + 1, offset + 1 + length)].map(byte =>
+      byte > 0x20 && byte < 0x7f && byte !== dot && byte !== 0x5c
+        ? String.fromCharCode(byte)
+        : `\\${String(byte).padStart(3, '0')}`,
+    )
+    labels.push(label.join(''))
+    offset += 1 + length
+  }
+  return labels.length === 0 ? '.' : labels.join('.')
+}
+
+const typeNames: Readonly<Record<number, string>> = {
+  1: 'A',
+  2: 'NS',
+  5: 'CNAME',
+  6: 'SOA',
+  12: 'PTR',
+  15: 'MX',
+  16: 'TXT',
+  28: 'AAAA',
+  33: 'SRV',
+  43: 'DS',
+  48: 'DNSKEY',
+  64: 'SVCB',
+  65: 'HTTPS',
+  255: 'ANY',
+}
+const codeNames = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
+
+/** `A`, `AAAA`, …; a type without a name here is `TYPE123` (RFC 3597 §5). */
+export const typeName = (value: number): string => typeNames[value] ?? `TYPE${value}`
+export const codeName = (value: number): string => codeNames[value] ?? `RCODE${value}`
 
 /** Writes another id into a message. */
 export function putId(bytes: Uint8Array, id: number): void {

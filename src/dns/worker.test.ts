@@ -24,7 +24,7 @@ import type { Resolver, SocketSource, ZoneSandbox } from './types.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'dns-'))
 const worker = pathToFileURL(join(directory, 'dns-worker.js'))
-const settings = { ttl: 5, resolvConf: join(directory, 'resolv.conf') }
+const settings = { ttl: 5, resolvConf: join(directory, 'resolv.conf'), cache: 0 }
 const sandbox: ZoneSandbox = {
   id: 's',
   networks: ['n'],

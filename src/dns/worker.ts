@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 import type { Call, FromWorker, ToWorker, WorkerSettings } from './protocol.ts'
 import { LocalResolver } from './resolver.ts'
+import type { WatchedQuestion } from './types.ts'
 
 const port = parentPort
 if (port === null) throw new Error('this file is the entry of a worker thread')
@@ -28,6 +29,22 @@ const resolver = new LocalResolver(
   tuning,
 )
 
+const watched = new Map<string, () => void>()
+let gathered: WatchedQuestion[] = []
+/** Above this many in one turn the rest is not told: whoever watches a flood cannot read it either. */
+const mostTold = 500
+
+/** One message for all that were answered in a turn of the loop. */
+function report(question: WatchedQuestion): void {
+  if (gathered.length === 0) {
+    setImmediate(() => {
+      tell({ kind: 'asked', questions: gathered })
+      gathered = []
+    })
+  }
+  if (gathered.length < mostTold) gathered.push(question)
+}
+
 function tell(message: FromWorker): void {
   port?.postMessage(message)
 }
@@ -40,6 +57,13 @@ function run(call: Call): Promise<void> {
       return resolver.listen(call.sandbox, call.sockets)
     case 'unlisten':
       return resolver.unlisten(call.sandbox)
+    case 'watch':
+      if (call.on) watched.set(call.sandbox, resolver.watch(call.sandbox, report))
+      else {
+        watched.get(call.sandbox)?.()
+        watched.delete(call.sandbox)
+      }
+      return Promise.resolve()
     case 'close':
       return resolver.close()
   }
@@ -61,4 +85,8 @@ port.on('message', (message: ToWorker) => {
   else opening?.reject(message.error)
 })
 
-tell({ kind: 'ready' })
+resolver.open().then(
+  () => tell({ kind: 'ready' }),
+  (error: unknown) =>
+    tell({ kind: 'failed', number: 0, error: error instanceof Error ? error : new Error(String(error)) }),
+)

@@ -82,6 +82,8 @@ interface Sandbox {
 
 export class Zone {
   readonly #networks = new Map<Id, Network>()
+  /** Key of a network's name → its id. */
+  readonly #networkIds = new Map<string, Id>()
   readonly #endpoints = new Map<Id, Endpoint>()
   readonly #sandboxes = new Map<Id, Sandbox>()
   /** Endpoints whose address a server outside has given out too: their reverse names are left to that server. */
@@ -122,6 +124,29 @@ export class Zone {
   }
 
   /**
+   * The addresses behind `name.network` whoever asks, for the host; 'network' for a network's own name. Both may have
+   * dots: the shortest network's name wins.
+   */
+  lookupAnywhere(name: string): Addresses | 'network' | undefined {
+    for (let dot = name.lastIndexOf('.'); dot > 0; dot = name.lastIndexOf('.', dot - 1)) {
+      const id = this.#networkIds.get(name.slice(dot + 1))
+      const found = id === undefined ? undefined : this.#networks.get(id)?.names.get(name.slice(0, dot))
+      if (found !== undefined) return found
+    }
+    return this.#networkIds.has(name) ? 'network' : undefined
+  }
+
+  /** What a reverse name stands for on any network, in wire form below `domain`. */
+  reverseAnywhere(name: string, domain: string): Uint8Array | undefined {
+    for (const { record, reverse } of this.#networks.values()) {
+      const endpoint = [...(reverse.get(name) ?? [])].at(-1)
+      if (record === undefined || endpoint === undefined) continue
+      return encodeName(`${endpoint.record.names[0] ?? ''}.${record.name}.${domain}`)
+    }
+    return undefined
+  }
+
+  /**
    * What a reverse name stands for, in wire form: `canonical.network.`. undefined: nobody here has that address, or a
    * server outside has published it. null: somebody has it, but under a name that DNS cannot write.
    */
@@ -157,8 +182,10 @@ export class Zone {
 
   #putNetwork(record: ZoneNetwork): void {
     const network = this.#network(record.id)
+    this.#forgetName(record.id, network)
     network.record = record
     network.key = nameKey(record.name)
+    this.#networkIds.set(network.key, record.id)
   }
 
   #putEndpoint(record: ZoneEndpoint): void {
@@ -177,6 +204,7 @@ export class Zone {
     else {
       const network = this.#networks.get(id)
       if (network === undefined) return
+      this.#forgetName(id, network)
       network.record = undefined
       this.#forgetIfUnused(id, network)
     }
@@ -209,6 +237,11 @@ export class Zone {
       reverse: new Map(),
       endpoints: 0,
     }))
+  }
+
+  #forgetName(id: Id, network: Network): void {
+    if (network.record !== undefined && this.#networkIds.get(network.key) === id)
+      this.#networkIds.delete(network.key)
   }
 
   #forgetIfUnused(id: Id, network: Network): void {

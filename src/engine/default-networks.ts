@@ -7,6 +7,7 @@ import type { DaemonOptions } from '../daemon-options.ts'
 import type { Kernel, ObservedLink } from '../kernel/index.ts'
 import {
   formatPrefix,
+  type Network,
   type NetworkRequest,
   optionKeys,
   parsePrefix,
@@ -35,10 +36,10 @@ export async function ensurePredefined(core: Core, networks: Networks): Promise<
   const request = defaultBridgeRequest(core, name, await foreignLink(core.kernel, name))
   if (bridge !== undefined) {
     if (
-      JSON.stringify(request.options) === JSON.stringify(bridge.options) &&
+      JSON.stringify(withoutNames(request.options)) === JSON.stringify(withoutNames(bridge.options)) &&
       sameSubnets(request, bridge.pools)
     )
-      return
+      return await followNames(core, bridge)
     if (state.endpointsOfNetwork(bridge.id).length > 0) {
       core.log.warn({}, 'the default bridge keeps its settings while containers use it')
       return
@@ -47,6 +48,27 @@ export async function ensurePredefined(core: Core, networks: Networks): Promise<
   }
   await networks.make(request, { predefined: true })
 }
+
+/** Names can be switched on and off while containers are there: nothing in the kernel changes. */
+async function followNames(core: Core, network: Network): Promise<void> {
+  const { bridge } = network
+  if (bridge === undefined || (bridge.names ?? false) === core.options.bridge.names) return
+  const { names: _, ...settings } = bridge
+  const options = { ...withoutNames(network.options), ...namesOption(core.options.bridge.names) }
+  const changed = {
+    ...network,
+    options,
+    bridge: { ...settings, ...(core.options.bridge.names ? { names: true as const } : {}) },
+  }
+  await core.change(() => ({ networks: { put: [changed] } }))
+}
+
+function withoutNames(options: NetworkRequest['options']): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([key]) => key !== optionKeys.names))
+}
+
+const namesOption = (on: boolean): Readonly<Record<string, string>> =>
+  on ? { [optionKeys.names]: 'true' } : {}
 
 /**
  * Throws if the default bridge belongs to another program, before anything is touched. With `--bridge` the user has
@@ -89,6 +111,7 @@ function defaultBridgeRequest(core: Core, name: string, adopted: ObservedLink | 
       [optionKeys.hostBinding]: bridge.hostBinding,
       [optionKeys.bridgeName]: name,
       [optionKeys.mtu]: String(bridge.mtu ?? 1500),
+      ...namesOption(bridge.names),
     },
   }
 }

@@ -26,6 +26,7 @@ import { Joining } from './joining.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { Memberships } from './memberships.ts'
+import { NameQuestions } from './name-service.ts'
 import { randomId } from './names.ts'
 import { Networks } from './networks.ts'
 import { observe } from './reconcile.ts'
@@ -47,9 +48,6 @@ const namespaceSysctls = {
   'net/ipv4/ip_unprivileged_port_start': '0',
   'net/ipv4/ping_group_range': '0 2147483647',
 }
-
-/** Seconds. Names change at any time; stub resolvers do not cache, caching ones must not for long. */
-const nameTtl = 5
 
 /**
  * `onFatal` is called when a part of the engine died that it cannot go on without. Starting again is always safe: the
@@ -123,7 +121,12 @@ async function assemble(
   const images = await openImageStore(settings)
   const resolver = opened.add(
     await openResolver(
-      { ttl: nameTtl, resolvConf: '/etc/resolv.conf' },
+      {
+        ttl: options.dnsTtl,
+        resolvConf: '/etc/resolv.conf',
+        cache: options.dnsCache,
+        host: options.hostDns,
+      },
       async (sandbox, family, type) => {
         const netns = core.state.sandboxes.get(sandbox)?.netns
         if (netns === undefined) throw new Error(`sandbox ${sandbox} has no namespace`)
@@ -147,6 +150,7 @@ async function assemble(
   const memberships = new Memberships(core, records, joining, files)
   const execs = new Execs(core, lifecycle)
   const imageCommands = new Images(core)
+  const names = new NameQuestions(core, resolver)
 
   await lifecycle.recover()
   await images.sweep(new Set(core.state.images.keys()))
@@ -207,6 +211,9 @@ async function assemble(
     tagImage: (term, reference) => imageCommands.tag(term, reference),
     removeImage: (term, how) => imageCommands.remove(term, how),
     pruneImages: () => imageCommands.prune(),
+
+    namesSeenBy: term => names.seen(term),
+    watchNames: (term, tell) => names.watch(term, tell),
 
     pastEvents: () => events.past(),
     onEvent: listener => events.subscribe(listener),

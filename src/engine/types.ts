@@ -2,6 +2,8 @@
  * The engine as the floors above see it: commands that change something, the state they may read, the events.
  * Terms (`term`) are what a user types for a network, container or image: name, id, or unique id prefix.
  */
+import type { WatchedQuestion } from '../dns/index.ts'
+import type { NameService } from './name-service.ts'
 import type { Readable } from 'node:stream'
 import type {
   ContainerConfig,
@@ -98,6 +100,8 @@ export interface Attachment {
   detach(): void
 }
 
+export type { NameService, WatchedQuestion }
+
 export interface EngineInfo {
   /** Stable id of this installation. */
   readonly id: string
@@ -188,6 +192,12 @@ export interface Engine {
     options: { readonly force: boolean },
   ): Promise<readonly { readonly untagged?: string; readonly deleted?: string }[]>
   pruneImages(): Promise<readonly { readonly untagged?: string; readonly deleted?: string }[]>
+
+  // Names
+  /** What a running container can resolve, and who is asked for the rest. */
+  namesSeenBy(term: string): NameService
+  /** Tells every question of a running container once it is answered, until the function that it gives is called. */
+  watchNames(term: string, tell: (question: WatchedQuestion) => void): () => void
 
   // Events: the last 256 are kept
   pastEvents(): readonly EngineEvent[]

@@ -92,12 +92,6 @@ describe('attach', () => {
     )
   })
 
-  it('gives names on user-defined bridges only', () => {
-    const bridge = network.bridge
-    if (bridge === undefined) throw new Error('a bridge network has a bridge')
-    expect(attach({ ...network, bridge: { ...bridge, isDefault: true } }, {}, context()).dnsNames).toEqual([])
-  })
-
   it('never gives one address to two, and says so when there is none left', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 12 }), count => {

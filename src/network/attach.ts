@@ -52,14 +52,12 @@ export function attach(network: Network, request: EndpointRequest, context: Atta
     ...(ipv4 === undefined ? {} : { ipv4: ipv4.text }),
     ...(ipv6 === undefined ? {} : { ipv6: ipv6.text }),
     linkLocal: (request.linkLocal ?? []).map(address => `${address}/${address.includes(':') ? 64 : 16}`),
-    dnsNames: bridge.isDefault
-      ? []
-      : dnsNames(
-          context.container.name,
-          request.aliases ?? [],
-          context.container.id.slice(0, 12),
-          context.container.hostname,
-        ),
+    dnsNames: dnsNames(
+      context.container.name,
+      request.aliases ?? [],
+      context.container.id.slice(0, 12),
+      context.container.hostname,
+    ),
     links: Object.fromEntries((request.links ?? []).map(link => linkTarget(link, context))),
   }
 }

@@ -184,15 +184,14 @@ export function networkBlueprint(network: Network): readonly KernelObject[] {
       masquerade: bridge.masquerade && !network.internal,
     },
   ]
-  if (hasNames(network)) {
-    objects.push({
-      kind: 'zone-network',
-      key: `zone-network ${network.id}`,
-      owner: network.id,
-      id: network.id,
-      name: network.name,
-    })
-  }
+  // Also where containers have no names among themselves: the host may ask for them (--host-dns).
+  objects.push({
+    kind: 'zone-network',
+    key: `zone-network ${network.id}`,
+    owner: network.id,
+    id: network.id,
+    name: network.name,
+  })
   return objects
 }
 
@@ -276,9 +275,9 @@ function defaultRoute(joined: readonly Joined[], family: Family, netns: string):
   }
 }
 
-/** The default bridge has no names: Docker's rule, and what the tutorial shows. */
-export function hasNames(network: Network): boolean {
-  return network.bridge !== undefined && !network.bridge.isDefault
+/** The default bridge has no names unless the daemon was told so: Docker's rule, and what the tutorial shows. */
+export function hasNames({ bridge }: Network): boolean {
+  return bridge !== undefined && (!bridge.isDefault || bridge.names === true)
 }
 
 function zoneObjects(
@@ -288,7 +287,8 @@ function zoneObjects(
   context: BlueprintContext,
 ): readonly KernelObject[] {
   const named = joined.filter(({ network }) => hasNames(network))
-  const endpoints = named.map(({ endpoint, network }): ZoneEndpointObject => ({
+  const onBridges = joined.filter(({ network }) => network.bridge !== undefined)
+  const endpoints = onBridges.map(({ endpoint, network }): ZoneEndpointObject => ({
     kind: 'zone-endpoint',
     key: `zone-endpoint ${endpoint.id}`,
     owner: endpoint.id,

@@ -2,6 +2,7 @@
 export * from './address.ts'
 export * from './attach.ts'
 export * from './blueprint.ts'
+export { seenNames, type SeenName } from './seen-names.ts'
 export * from './create.ts'
 export * from './difference.ts'
 export * from './files/hosts.ts'

@@ -29,6 +29,7 @@ export const optionKeys = {
   enableIPv6: `${prefix}.enable_ipv6`,
   advertiseMessages: `${prefix}.advertise_addr_nmsgs`,
   advertiseInterval: `${prefix}.advertise_addr_ms`,
+  names: 'com.linkspan.names',
 } as const
 
 /** Go's strconv.ParseBool spellings, which the whole API accepts. */
@@ -153,6 +154,7 @@ type Extras = Pick<
   | 'source6'
   | 'advertiseMessages'
   | 'advertiseInterval'
+  | 'names'
 >
 
 /** Leaves out what was not asked for. */
@@ -193,6 +195,8 @@ export function bridgeSettings(options: Options, context: BridgeContext): Bridge
       source6: addressOption(options, optionKeys.source6, 6),
       advertiseMessages: messages,
       advertiseInterval: interval,
+      // Of interest on the default bridge only: all others have names.
+      names: (context.predefined && boolOption(options, optionKeys.names, false)) || undefined,
     }),
   }
 }

@@ -81,6 +81,8 @@ export interface BridgeSettings {
   readonly adopted: boolean
   /** True for docker0, whose containers have no names (Docker's rule). */
   readonly isDefault: boolean
+  /** The exception to that rule: `linkspan daemon --default-bridge-dns`. */
+  readonly names?: true
   /** Absent = nat. */
   readonly gatewayMode4?: GatewayMode
   readonly gatewayMode6?: GatewayMode

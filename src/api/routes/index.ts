@@ -4,6 +4,7 @@ import type { Route } from '../router.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
 import { imageRoutes } from './images.ts'
+import { nameRoutes } from './names.ts'
 import { networkRoutes } from './networks.ts'
 import { streamRoutes } from './streams.ts'
 import { systemRoutes } from './system.ts'
@@ -18,5 +19,6 @@ export const routes: readonly Route<Handler>[] = [
   ...execRoutes,
   ...imageRoutes,
   ...volumeRoutes,
+  ...nameRoutes,
   ...absentRoutes,
 ]

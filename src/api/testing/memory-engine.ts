@@ -15,6 +15,7 @@ import type {
   Exec,
   Image,
   StateView,
+  NameService,
 } from '../../engine/index.ts'
 import { isPredefinedName, type Endpoint, type Network, type Sandbox } from '../../network/index.ts'
 import { bridge, config, host, hostConfig, image, none, running } from './records.ts'
@@ -352,6 +353,16 @@ export class MemoryEngine implements Engine {
 
   async pruneImages() {
     return []
+  }
+
+  namesSeenBy(term: string): NameService {
+    this.state.findContainer(term)
+    return { resolver: 'embedded', servers: [], external: true, names: [] }
+  }
+
+  watchNames(term: string): () => void {
+    this.state.findContainer(term)
+    return () => undefined
   }
 
   pastEvents() {
