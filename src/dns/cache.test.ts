@@ -1,5 +1,5 @@
 import { decode, encode, type OptAnswer, type Packet, RECURSION_DESIRED } from 'dns-packet'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Cache } from './cache.ts'
 import { age, lifetime } from './wire.ts'

@@ -113,7 +113,8 @@ export class LocalResolver implements Resolver {
     const servers = [...this.#servers.values()]
     this.#servers.clear()
     this.#forwarder.close()
-    await Promise.all([...servers, this.#hostServer].map(server => server?.close()))
+    if (this.#hostServer !== undefined) servers.push(this.#hostServer)
+    await Promise.all(servers.map(server => server.close()))
   }
 
   #forward(
