@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { TestHost } from './support/host.ts'
+import { linkspanBinary, TestHost } from './support/host.ts'
 import { askFrom, askFromHost, type Reply, serveNames } from './support/questions.ts'
 import { until } from './support/until.ts'
 
@@ -11,32 +11,20 @@ beforeAll(async () => {
   host = await TestHost.open(['--host-dns', '127.0.0.54:53', '--dns-ttl', '3'])
   for (const network of ['shop', 'my.net']) await host.ok('network', 'create', '--ipv6', network)
   await host.ok('network', 'create', '--internal', 'vault')
-  await host.ok(
-    ...[
-      'run',
-      '-d',
-      '--name',
-      'Web',
-      '--hostname',
-      'frontend',
-      '--network',
-      'shop',
-      '--network-alias',
-      'site',
-    ],
-    ...['busybox', 'sleep', '600'],
-  )
+  await start('Web', '--hostname', 'frontend', '--network', 'shop', '--network-alias', 'site')
   for (const replica of [1, 2, 3]) {
-    await host.ok(
-      ...['run', '-d', '--name', `db.${replica}`, '--network', 'shop', '--network-alias', 'db'],
-      ...['busybox', 'sleep', '600'],
-    )
+    await start(`db.${replica}`, '--network', 'shop', '--network-alias', 'db')
   }
-  await host.ok('run', '-d', '--name', 'asker', '--network', 'shop', 'busybox', 'sleep', '600')
+  await start('asker', '--network', 'shop')
 })
 afterAll(async () => {
   await host.close()
 })
+
+/** A container that only waits. */
+async function start(name: string, ...flags: readonly string[]): Promise<void> {
+  await host.ok('run', '-d', '--name', name, ...flags, 'busybox', 'sleep', '600')
+}
 
 const data = (replies: readonly Reply[]): readonly (readonly string[])[] => replies.map(reply => reply.data)
 
@@ -90,7 +78,7 @@ describe('a container’s names', () => {
       .reduce((head, tail) => head + tail.padStart(32 - head.length, '0'))
     const names = [
       `${four.split('.').reverse().join('.')}.in-addr.arpa`,
-      `${[...nibbles].reverse().join('.')}.ip6.arpa`,
+      `${nibbles.split('').reverse().join('.')}.ip6.arpa`,
     ]
     const replies = await askFrom(
       host,
@@ -140,7 +128,7 @@ describe('a container’s names', () => {
           names.map(name => ({ name })),
         )
       ).map(reply => reply.code)
-    await host.ok('run', '-d', '--name', 'old', '--network', 'shop', 'busybox', 'sleep', '600')
+    await start('old', '--network', 'shop')
     expect(await codes('old', 'new')).toEqual(['NOERROR', 'NXDOMAIN'])
     await host.ok('rename', 'old', 'new')
     expect(await codes('old', 'new')).toEqual(['NXDOMAIN', 'NOERROR'])
@@ -156,11 +144,8 @@ describe('a container’s names', () => {
   })
 
   it('are private when they are link aliases, and hide a container of that name', async () => {
-    await host.ok('run', '-d', '--name', 'pg', '--network', 'shop', 'busybox', 'sleep', '600')
-    await host.ok(
-      ...['run', '-d', '--name', 'linked', '--network', 'shop', '--link', 'pg:Web', '--link', 'pg:store'],
-      ...['busybox', 'sleep', '600'],
-    )
+    await start('pg', '--network', 'shop')
+    await start('linked', '--network', 'shop', '--link', 'pg:Web', '--link', 'pg:store')
     const pg = await addressOf('pg', 'shop')
     expect(data(await askFrom(host, 'linked', [{ name: 'web' }, { name: 'store' }]))).toEqual([[pg], [pg]])
     const others = await askFrom(host, 'asker', [{ name: 'store' }, { name: 'web' }])
@@ -204,7 +189,7 @@ describe('questions for outside', () => {
   })
 
   it('are not forwarded from internal networks, and fail at once', async () => {
-    await host.ok('run', '-d', '--name', 'safe', '--network', 'vault', 'busybox', 'sleep', '600')
+    await start('safe', '--network', 'vault')
     const [own, outside] = await askFrom(host, 'safe', [{ name: 'safe' }, { name: 'secret.example.test' }])
     expect(own?.code).toBe('NOERROR')
     expect(outside?.code).toBe('SERVFAIL')
@@ -218,12 +203,10 @@ describe('questions for outside', () => {
   })
 
   it('go to --dns servers from inside the container, also on an internal network', async () => {
-    await host.ok('run', '-d', '--name', 'server', '--network', 'vault', 'busybox', 'sleep', '600')
+    await start('server', '--network', 'vault')
     const address = await addressOf('server', 'vault')
     const server = await serveNames(host, 'server', '192.0.2.7')
-    await host.ok(
-      ...['run', '-d', '--name', 'client', '--network', 'vault', '--dns', address, 'busybox', 'sleep', '600'],
-    )
+    await start('client', '--network', 'vault', '--dns', address)
     await until(async () => (await askFrom(host, 'client', [{ name: 'answer' }]))[0]?.data[0] === '192.0.2.7')
     server.kill()
     await host.ok('rm', '-f', 'server', 'client')
@@ -232,7 +215,7 @@ describe('questions for outside', () => {
 
 describe('the resolver in a namespace', () => {
   it('leaves port 53 to the container, for UDP and TCP, on every address', async () => {
-    await host.ok('run', '-d', '--name', 'own', '--network', 'shop', 'busybox', 'sleep', '600')
+    await start('own', '--network', 'shop')
     const server = await serveNames(host, 'own', '192.0.2.9')
     const address = await addressOf('own', 'shop')
     await until(
@@ -283,7 +266,7 @@ describe('the resolver in a namespace', () => {
 describe('the host', () => {
   it('finds containers as NAME.NETWORK.linkspan, and addresses back', async () => {
     const address = await addressOf('Web', 'shop')
-    await host.ok('run', '-d', '--name', 'plain', 'busybox', 'sleep', '600')
+    await start('plain')
     const replies = await askFromHost(
       host,
       [
@@ -327,7 +310,12 @@ describe('linkspan dns', () => {
 
   it('follows questions and says who answered', async () => {
     const following = host.spawn(process.execPath, [
-      ...[host.commandLine('linkspan').split(' ')[1] ?? '', 'dns', '--follow', '--format', 'json', 'asker'],
+      linkspanBinary,
+      'dns',
+      '--follow',
+      '--format',
+      'json',
+      'asker',
     ])
     const asked = () =>
       following.output
