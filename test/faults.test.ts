@@ -185,12 +185,6 @@ describe('requests', () => {
       400,
       /^client version 1\.99 is too new\. Maximum supported API version is 1\.51$/,
     ],
-    [
-      'GET',
-      '/v1.10/networks',
-      400,
-      /^client version 1\.10 is too old\. Minimum supported API version is 1\.24/,
-    ],
     ['GET', '/v1.51/nosuch', 404, /^page not found$/],
     ['PUT', '/networks', 405, /\S/],
     ['GET', '/networks/create', 404, /^network create not found$/],

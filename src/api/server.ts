@@ -345,6 +345,8 @@ class Connections implements ApiServer {
       return
     }
     if (known.status === 304) send(response, { status: 304 })
+    else if (isBeforeJsonErrors(request.url ?? ''))
+      send(response, { status: known.status, text: `${known.message}\n` })
     else send(response, { status: known.status, json: JSON.stringify({ message: known.message }) })
   }
 
@@ -373,6 +375,9 @@ class Connections implements ApiServer {
     clearTimeout(stuck)
   }
 }
+
+/** Clients older than API 1.24 read errors as plain text. */
+const isBeforeJsonErrors = (url: string): boolean => /^\/v(?:0|1\.(?:1?\d|2[0-3]))(?:[./]|$)/.test(url)
 
 function firstLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)

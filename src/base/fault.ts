@@ -52,8 +52,8 @@ const catalogue = {
   networkPredefinedRemove: [403, (name: string) => `${name} is a pre-defined network and cannot be removed`],
   networkActive: [
     403,
-    (name: string, id: string, endpoints: string) =>
-      `error while removing network: network ${name} id ${id} has active endpoints (${endpoints})`,
+    (name: string, endpoints: string) =>
+      `error while removing network: network ${name} has active endpoints (${endpoints})`,
   ],
   networkConfigInvalid: [400, (problems: string) => `invalid network config:\n${problems}`],
   driverNotFound: [404, (driver: string) => `plugin "${driver}" not found`],
@@ -61,7 +61,7 @@ const catalogue = {
   noFamily: [400, () => 'IPv4 or IPv6 must be enabled'],
   poolOverlap: [403, () => 'invalid pool request: Pool overlaps with other one on this address space'],
   poolsExhausted: [400, () => 'all predefined address pools have been fully subnetted'],
-  gatewayTaken: [500, (address: string) => `failed to allocate gateway (${address}): Address already in use`],
+  gatewayTaken: [403, (address: string) => `failed to allocate gateway (${address}): Address already in use`],
   bridgeConflict: [
     403,
     (id: string, bridge: string, otherId: string, otherBridge: string, why: string) =>
@@ -88,7 +88,7 @@ const catalogue = {
   configOnlyNested: [403, () => 'a configuration network cannot depend on another configuration network'],
   configFromFields: [
     403,
-    () => 'user specified configurations are not supported if the network depends on a configuration network',
+    () => 'user-specified configurations are not supported if the network depends on a configuration network',
   ],
   configFromOptions: [
     403,
@@ -108,7 +108,7 @@ const catalogue = {
   subnetMapped: [400, (subnet: string) => `'${subnet}' is not a valid IPv6 subnet`],
   subnetMulticast: [400, (subnet: string) => `multicast subnet '${subnet}' is not allowed`],
   subnetLinkLocal: [400, (subnet: string) => `'${subnet}' clashes with the Link-Local prefix 'fe80::/64'`],
-  notABridge: [500, (name: string) => `existing interface ${name} is not a bridge`],
+  notABridge: [409, (name: string) => `existing interface ${name} is not a bridge`],
   multipleSubnets: [403, () => "bridge driver doesn't support multiple subnets"],
   singleInstance: [403, (driver: string) => `only one instance of "${driver}" network is allowed`],
 
@@ -119,12 +119,12 @@ const catalogue = {
       `endpoint with name ${container} already exists in network ${network}`,
   ],
   notConnected: [
-    500,
+    409,
     (container: string, network: string) => `container ${container} is not connected to network ${network}`,
   ],
   /** As `notConnected`, of a container that does not run; Docker's words differ by an article. */
   notConfigured: [
-    500,
+    409,
     (container: string, network: string) =>
       `container ${container} is not connected to the network ${network}`,
   ],
@@ -143,15 +143,13 @@ const catalogue = {
     (family: string, name: string, id: string) =>
       `no available ${family} addresses on this network's address pools: ${name} (${id})`,
   ],
-  addressOnDefaultNetwork: [
-    400,
-    () => 'invalid endpoint settings:\nuser specified IP address is supported on user defined networks only',
-  ],
-  aliasOnDefaultNetwork: [
-    400,
-    () => 'invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks',
-  ],
   invalidEndpoint: [400, (problem: string) => `invalid endpoint settings:\n${problem}`],
+  connectConfigOnly: [403, (name: string) => `network ${name} is a configuration only network`],
+  sysctlRefused: [
+    400,
+    (key: string, code: string) =>
+      `failed to set network interface sysctl ${key.replaceAll('/', '.')}: ${code}`,
+  ],
   connectShared: [
     400,
     () =>
@@ -171,7 +169,7 @@ const catalogue = {
       'container cannot be connected to multiple networks with one of the networks in private (none) mode',
   ],
   markedForRemoval: [
-    500,
+    409,
     (container: string) =>
       `container ${container} is marked for removal and cannot be connected or disconnected to the network`,
   ],

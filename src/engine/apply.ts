@@ -5,7 +5,15 @@
  * kernel worker gathers them into groups, and makes whoever wants a name again wait for it.
  */
 import { closeSync } from 'node:fs'
-import type { Kernel, NetnsName, Operation, ResolverSockets, VethSpec } from '../kernel/index.ts'
+import { fault } from '../base/index.ts'
+import {
+  type Kernel,
+  KernelError,
+  type NetnsName,
+  type Operation,
+  type ResolverSockets,
+  type VethSpec,
+} from '../kernel/index.ts'
 import type { Resolver, ZoneChange } from '../dns/index.ts'
 import {
   type BridgeObject,
@@ -109,7 +117,16 @@ export class Applier {
   /** The kernel's part: one batch, all or nothing. */
   async #operate(difference: Difference): Promise<void> {
     const operations = this.#operations(difference)
-    if (operations.length > 0) await this.#kernel.run(operations)
+    if (operations.length === 0) return
+    try {
+      await this.#kernel.run(operations)
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error
+      const failed = operations[error.position ?? -1]
+      // Only what a user asks of an endpoint is set inside a namespace.
+      if (failed?.do !== 'sysctl.set' || failed.netns === undefined) throw error
+      throw fault('sysctlRefused', failed.key, error.code)
+    }
   }
 
   /** What cannot be undone is told and left to the next reconciliation; the rest is undone all the same. */
@@ -173,7 +190,7 @@ export class Applier {
     for (const { before, after } of change) {
       if (before.kind === 'veth' && after.kind === 'veth') operations.push(...changeVeth(before, after))
     }
-    for (const object of add) if (object.kind === 'veth') operations.push(createVeth(object))
+    for (const object of add) if (object.kind === 'veth') operations.push(...createVeth(object))
     // With its link the route goes by itself; a route that only moves is replaced in place.
     for (const object of remove) {
       if (object.kind === 'route' && !remove.some(o => o.kind === 'netns' && o.name === object.netns)) {
@@ -284,8 +301,8 @@ function loopbackRouting({ name }: BridgeObject): Operation {
   return { do: 'sysctl.set', key: `net/ipv4/conf/${name}/route_localnet`, value: '1' }
 }
 
-function createVeth(object: VethObject): Operation {
-  const { hostName, owner, bridge, netns, name, mac, mtu, addresses, ipv6, hairpin } = object
+function createVeth(object: VethObject): readonly Operation[] {
+  const { hostName, owner, bridge, netns, name, mac, mtu, addresses, ipv6, hairpin, sysctls } = object
   const veth: VethSpec = {
     name: hostName,
     alias: `${aliasPrefix}${owner}`,
@@ -294,7 +311,10 @@ function createVeth(object: VethObject): Operation {
     ...(mtu === undefined ? {} : { mtu }),
     peer: { netns, name, mac, addresses, ipv6 },
   }
-  return { do: 'veth.add', veth }
+  return [
+    { do: 'veth.add', veth },
+    ...sysctls.map(({ key, value }): Operation => ({ do: 'sysctl.set', netns, key, value })),
+  ]
 }
 
 /** A published port moves without touching the interface; anything else makes a new one. */
@@ -302,7 +322,7 @@ function changeVeth(before: VethObject, after: VethObject): readonly Operation[]
   if (JSON.stringify({ ...before, hairpin: after.hairpin }) === JSON.stringify(after)) {
     return [{ do: 'hairpin.set', link: after.hostName, on: after.hairpin }]
   }
-  return [{ do: 'links.delete', names: [before.hostName] }, createVeth(after)]
+  return [{ do: 'links.delete', names: [before.hostName] }, ...createVeth(after)]
 }
 
 function routeSpec({ netns, family, gateway, link }: RouteObject) {

@@ -1,6 +1,6 @@
 /** Connecting a container to a network and disconnecting it, running or not. */
 import { fault } from '../base/index.ts'
-import type { EndpointRequest, Id } from '../network/index.ts'
+import { type EndpointRequest, type Id, validateEndpointRequest } from '../network/index.ts'
 import type { ContainerRecords } from './container-records.ts'
 import type { Core } from './core.ts'
 import type { Files } from './files.ts'
@@ -25,7 +25,7 @@ export class Memberships {
     const { id } = this.#core.state.findContainer(containerTerm)
     await this.#core.withContainer(id, async () => {
       const container = this.#records.current(id)
-      checkConnectable(this.#core.state, container, term)
+      checkConnectable(container, this.#core.state.networkMeant(term))
       if (isUp(container)) await this.#connectRunning(container, term, request)
       else await this.#connectStopped(container, term, request)
     })
@@ -87,8 +87,8 @@ export class Memberships {
 
   /** Only the configuration changes; a name that is not known yet is kept as typed and resolved at the next start. */
   async #connectStopped(container: Container, term: string, request: EndpointRequest): Promise<void> {
-    const { state } = this.#core
-    const network = [...state.networks.values()].find(each => each.id === term || each.name === term)
+    const network = this.#core.state.networkMeant(term)
+    if (network !== undefined) validateEndpointRequest(network, request)
     const others = container.memberships.filter(each => each.network !== (network?.name ?? term))
     const membership = { network: network?.name ?? term, networkId: network?.id ?? '', request }
     await this.#records.update(container.id, { memberships: [...others, membership] })

@@ -1,7 +1,7 @@
 /** HostConfig.NetworkMode, understood: whose network namespace a container runs in. */
 import { fault } from '../base/index.ts'
+import type { Network } from '../network/index.ts'
 import type { Container } from './records.ts'
-import type { StateView } from './types.ts'
 
 export type NetworkMode =
   | { readonly kind: 'host' }
@@ -28,13 +28,15 @@ export function networkModeOf(container: Container): NetworkMode {
   return parseNetworkMode(container.hostConfig.NetworkMode)
 }
 
-/** Which networks a container of each mode may be connected to later. Throws what Docker answers. */
-export function checkConnectable(state: StateView, container: Container, term: string): void {
+/**
+ * Which networks a container of each mode may be connected to later; undefined = one that is not there. Throws what
+ * Docker answers.
+ */
+export function checkConnectable(container: Container, network: Network | undefined): void {
   const mode = networkModeOf(container)
   if (mode.kind === 'container') throw fault('connectShared')
-  const driver = [...state.networks.values()].find(
-    network => network.name === term || network.id === term,
-  )?.driver
+  if (network?.configOnly === true) throw fault('connectConfigOnly', network.name)
+  const driver = network?.driver
   if (driver === 'host') throw fault('connectHost')
   if (mode.kind === 'host') throw fault('connectShared')
   const onNone = container.memberships.some(each => each.network === 'none')

@@ -109,7 +109,7 @@ export class Networks {
     checkConfigUnused(network, state.networks.values())
     const endpoints = state.endpointsOfNetwork(network.id)
     if (endpoints.length > 0) {
-      throw fault('networkActive', network.name, network.id, endpoints.map(e => this.#describe(e)).join(', '))
+      throw fault('networkActive', network.name, endpoints.map(e => this.#describe(e)).join(', '))
     }
   }
 

@@ -112,7 +112,16 @@ function staleLinks(
       const common = { key: `stale ${name}`, owner, mac: '', addresses: [], ipv6: false }
       return kind === 'bridge'
         ? { ...common, kind: 'bridge', name, adopted: false }
-        : { ...common, kind: 'veth', hostName: name, bridge: '', netns: '', name, hairpin: false }
+        : {
+            ...common,
+            kind: 'veth',
+            hostName: name,
+            bridge: '',
+            netns: '',
+            name,
+            hairpin: false,
+            sysctls: [],
+          }
     })
 }
 

@@ -109,6 +109,14 @@ export class State implements StateView, BlueprintContext {
     return network
   }
 
+  /** As `findNetwork`; undefined if there is none, or more than one. */
+  networkMeant(term: string): Network | undefined {
+    const exact = this.networks.get(term) ?? this.networkNamed(term)
+    if (exact !== undefined || term === '') return exact
+    const matches = this.#networkIds.withPrefix(term, 2)
+    return matches.length === 1 ? this.networks.get(matches[0] ?? '') : undefined
+  }
+
   networkNamed(name: string): Network | undefined {
     return this.networks.get(this.#networkNames.get(name) ?? '')
   }

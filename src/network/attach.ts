@@ -3,7 +3,16 @@
  * records; the blueprint says what they mean to the kernel.
  */
 import { fault } from '../base/index.ts'
-import { type Address, addressWithLength, macOfIPv4, parseAddress, parseMac, parsePrefix } from './address.ts'
+import {
+  type Address,
+  addressWithLength,
+  contains,
+  macOfIPv4,
+  parseAddress,
+  parseMac,
+  parsePrefix,
+} from './address.ts'
+import { endpointSysctls, endpointSysctlsOption } from './endpoint-sysctls.ts'
 import { dnsNames } from './files/names.ts'
 import { allocateDynamic, checkStatic } from './ipam/allocate.ts'
 import type { RangeSet } from './ipam/range-set.ts'
@@ -41,6 +50,7 @@ export function attach(network: Network, request: EndpointRequest, context: Atta
   if (bridge === undefined) {
     return { ...base, ifname: '', hostIfname: '', mac: '', linkLocal: [], dnsNames: [], links: {} }
   }
+  const sysctls = request.driverOptions?.[endpointSysctlsOption] ?? ''
   const ipv4 = network.enableIPv4 ? assign(network, 4, request.ipv4, context) : undefined
   const ipv6 = network.enableIPv6 ? assign(network, 6, request.ipv6, context) : undefined
   return {
@@ -52,6 +62,7 @@ export function attach(network: Network, request: EndpointRequest, context: Atta
     ...(ipv4 === undefined ? {} : { ipv4: ipv4.text }),
     ...(ipv6 === undefined ? {} : { ipv6: ipv6.text }),
     linkLocal: (request.linkLocal ?? []).map(address => `${address}/${address.includes(':') ? 64 : 16}`),
+    ...(sysctls === '' ? {} : { sysctls }),
     dnsNames: dnsNames(
       context.container.name,
       request.aliases ?? [],
@@ -77,12 +88,16 @@ export function validateEndpointRequest(network: Network, request: EndpointReque
   if (request.aliases !== undefined && request.aliases.length > 0 && !userDefined) {
     problems.push('network-scoped aliases are only supported for user-defined networks')
   }
-  problems.push(...malformedAddresses(request))
+  const malformed = malformedAddresses(request)
+  problems.push(...malformed)
+  if (userDefined && malformed.length === 0) problems.push(...addressesOutside(network, request))
   if (request.mac !== undefined && parseMac(request.mac) === undefined) {
     problems.push(`invalid MAC address ${request.mac}`)
   }
   const ifname = request.driverOptions?.[ifnameOption]
   if (ifname !== undefined && !isInterfaceName(ifname)) problems.push(`invalid interface name ${ifname}`)
+  // Docker says this one alone.
+  endpointSysctls(request.driverOptions?.[endpointSysctlsOption] ?? '', '')
   if (problems.length > 0) throw fault('invalidEndpoint', problems.map(line => `* ${line}`).join('\n'))
 }
 
@@ -94,6 +109,20 @@ function malformedAddresses({ ipv4, ipv6, linkLocal }: EndpointRequest): readonl
     if (parseAddress(address) === undefined) problems.push(`invalid link-local IP address: ${address}`)
   }
   return problems
+}
+
+/** A family that the network has not, or an address of none of its subnets. */
+function addressesOutside({ pools }: Network, { ipv4, ipv6 }: EndpointRequest): readonly string[] {
+  return [ipv4, ipv6].flatMap(text => {
+    const address = parseAddress(text ?? '')
+    if (address === undefined || pools.some(pool => isInside(address, pool.subnet))) return []
+    return [`no configured subnet or ip-range contain the IP address ${text}`]
+  })
+}
+
+function isInside(address: Address, subnet: string): boolean {
+  const prefix = parsePrefix(subnet)
+  return prefix !== undefined && contains(prefix, address)
 }
 
 interface Assigned {

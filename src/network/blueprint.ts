@@ -6,6 +6,7 @@
  * objects and the id of the network, sandbox, endpoint or container it stems from.
  */
 import { addressWithLength, formatPrefix, parseAddress, parsePrefix, stripLength } from './address.ts'
+import { endpointSysctls, type InterfaceSysctl } from './endpoint-sysctls.ts'
 import { chooseGateway, gatewayThrough, networkOrder } from './gateway.ts'
 import type { Endpoint, Family, Id, Network, Pool, Protocol, PublishedPort, Sandbox } from './types.ts'
 
@@ -48,6 +49,8 @@ export interface VethObject extends Described {
    * came in by.
    */
   readonly hairpin: boolean
+  /** Written once it has its addresses. */
+  readonly sysctls: readonly InterfaceSysctl[]
 }
 
 export interface RouteObject extends Described {
@@ -257,6 +260,7 @@ function vethObject(
     addresses,
     ipv6: network.enableIPv6,
     hairpin,
+    sysctls: endpointSysctls(endpoint.sysctls ?? '', endpoint.ifname),
   }
 }
 

@@ -124,7 +124,7 @@ describe('networkFromRequest', () => {
     [
       'taken gateway',
       { ipam: { config: [{ subnet: '10.0.0.0/24', gateway: '10.0.0.0' }] } },
-      500,
+      403,
       'failed to allocate gateway (10.0.0.0): Address already in use',
     ],
     ['negative MTU', { options: { [optionKeys.mtu]: '-5' } }, 400, 'invalid MTU number: -5'],
@@ -340,17 +340,17 @@ describe('configuration networks', () => {
     [
       'own pool',
       { configFrom: 'template', ipam: { config: [{ subnet: '10.6.0.0/24' }] } },
-      'user specified configurations are not supported',
+      'user-specified configurations are not supported',
     ],
     [
       'own label',
       { configFrom: 'template', labels: { a: 'b' } },
-      'user specified configurations are not supported',
+      'user-specified configurations are not supported',
     ],
     [
       'own family',
       { configFrom: 'template', enableIPv6: true },
-      'user specified configurations are not supported',
+      'user-specified configurations are not supported',
     ],
     [
       'own option',

@@ -125,6 +125,8 @@ export interface Endpoint {
   readonly ipv4?: string
   readonly ipv6?: string
   readonly linkLocal: readonly string[]
+  /** Asked for with the endpoint, as typed: `net.ipv4.conf.IFNAME.log_martians=1,…`. */
+  readonly sysctls?: string
   readonly gatewayPriority: number
   /** First is canonical (PTR): container name, aliases, short id, hostname; without repeats. */
   readonly dnsNames: readonly string[]
