@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import { type ApiAddress, type ApiServer, createApiServer } from './api/index.ts'
 import type { DaemonOptions, ListenAddress } from './daemon-options.ts'
 import { openEngine } from './engine/index.ts'
+import { createInsight } from './insight/index.ts'
 import { notifySystemd } from './kernel/index.ts'
 import { version } from './version.ts'
 
@@ -30,7 +31,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     for (const warning of options.warnings) log.warn(warning)
     const failure = new AbortController()
     const engine = await openEngine(options, version, log, error => failure.abort(error))
-    const api = createApiServer(engine, { log, group: options.group })
+    const api = createApiServer(engine, { log, group: options.group, insight: createInsight(engine) })
     try {
       const addresses = options.listen.flatMap(listenPlaces)
       const places = await Promise.all(addresses.map(address => listen(api, address)))

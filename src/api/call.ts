@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Engine } from '../engine/index.ts'
+import type { Insight } from './insight.ts'
 import type { Hijacked } from './stream.ts'
 import type { ApiVersion } from './version.ts'
 
@@ -14,6 +15,8 @@ export interface ApiLog {
 
 export interface Call {
   readonly engine: Engine
+  /** Absent where nobody answers questions about the engine. */
+  readonly insight: Insight | undefined
   readonly log: ApiLog
   readonly version: ApiVersion
   readonly params: Readonly<Record<string, string>>

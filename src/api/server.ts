@@ -12,6 +12,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import { Fault, fault } from '../base/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Answer, ApiLog, Call, Handler } from './call.ts'
+import type { Insight } from './insight.ts'
 import { createRouter } from './router.ts'
 import { routes } from './routes/index.ts'
 import type { Hijacked } from './stream.ts'
@@ -27,6 +28,8 @@ export interface ApiOptions {
   readonly log?: ApiLog | undefined
   /** Owner of unix sockets, name or number; default `docker`, where there is such a group. */
   readonly group?: string | undefined
+  /** Who answers questions about the engine under /linkspan/v1. */
+  readonly insight?: Insight | undefined
 }
 
 export interface ApiServer {
@@ -170,6 +173,7 @@ class Connections implements ApiServer {
   readonly #engine: Engine
   readonly #log: ApiLog
   readonly #group: string | undefined
+  readonly #insight: Insight | undefined
   readonly #find = createRouter<Handler>(routes)
   readonly #servers = new Set<Server>()
   readonly #hijacked = new Set<Socket>()
@@ -182,6 +186,7 @@ class Connections implements ApiServer {
     this.#engine = engine
     this.#log = options.log ?? silent
     this.#group = options.group
+    this.#insight = options.insight
   }
 
   async listen(address: ApiAddress): Promise<string> {
@@ -282,6 +287,7 @@ class Connections implements ApiServer {
       const match = this.#find(request.method ?? '', request.url ?? '')
       const call: Call = {
         engine: this.#engine,
+        insight: this.#insight,
         log: this.#log,
         version: match.version,
         params: match.params,

@@ -32,7 +32,7 @@ import { Networks } from './networks.ts'
 import { observe } from './reconcile.ts'
 import { schemaVersion, Store } from './store.ts'
 import { wholeBlueprint } from './touched.ts'
-import type { Engine } from './types.ts'
+import type { ObservedEngine } from './types.ts'
 
 /** Namespaces that stand ready: a burst of starts this long pays nothing for making them. */
 const poolSize = 8
@@ -58,7 +58,7 @@ export async function openEngine(
   version: string,
   log: Log,
   onFatal: (error: Error) => void,
-): Promise<Engine> {
+): Promise<ObservedEngine> {
   const opened = new Opened(log)
   try {
     return await assemble(options, version, log, onFatal, opened)
@@ -96,7 +96,7 @@ async function assemble(
   log: Log,
   onFatal: (error: Error) => void,
   opened: Opened,
-): Promise<Engine> {
+): Promise<ObservedEngine> {
   const newMeta = () => ({ schemaVersion, hostId: randomId(), forwardingSwitchedOn: [] })
   const store = opened.add(Store.open(join(options.dataRoot, 'state'), newMeta))
   mkdirSync(options.execRoot, { recursive: true, mode: 0o711 })
@@ -163,6 +163,8 @@ async function assemble(
   const { state, events } = core
   return {
     state,
+    kernel,
+    blueprint: () => wholeBlueprint(state),
     info: () => ({
       id: store.meta.hostId,
       version,

@@ -3,6 +3,7 @@
  * Terms (`term`) are what a user types for a network, container or image: name, id, or unique id prefix.
  */
 import type { WatchedQuestion } from '../dns/index.ts'
+import type { Kernel } from '../kernel/index.ts'
 import type { NameService } from './name-service.ts'
 import type { Readable } from 'node:stream'
 import type {
@@ -21,6 +22,7 @@ import type {
   Endpoint,
   EndpointRequest,
   Id,
+  KernelObject,
   Network,
   NetworkRequest,
   PublishedPort,
@@ -208,4 +210,14 @@ export interface Engine {
 
   /** Clean stop: containers go on running; state is on disk. */
   close(): Promise<void>
+}
+
+/** What of the kernel may be asked without changing anything. */
+export type KernelView = Pick<Kernel, 'links' | 'routes' | 'namespaces' | 'elements' | 'iptables'>
+
+/** The engine as those see it who explain it: with the kernel it rules, and what it wants there. */
+export interface ObservedEngine extends Engine {
+  readonly kernel: KernelView
+  /** Everything that must exist in the kernel because the state says so. */
+  blueprint(): readonly KernelObject[]
 }

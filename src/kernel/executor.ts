@@ -239,11 +239,13 @@ export class Executor {
 
   links(netns?: NetnsName): readonly ObservedLink[] {
     return this.#withRoute(netns, socket => {
-      const addresses = listAddresses(socket)
-      return listLinks(socket).map(link => ({
-        ...link,
-        addresses: addresses.filter(({ index }) => index === link.index).map(({ cidr }) => cidr),
-      }))
+      const addresses = new Map<number, string[]>()
+      for (const { index, cidr } of listAddresses(socket)) {
+        const known = addresses.get(index)
+        if (known === undefined) addresses.set(index, [cidr])
+        else known.push(cidr)
+      }
+      return listLinks(socket).map(link => ({ ...link, addresses: addresses.get(link.index) ?? [] }))
     })
   }
 

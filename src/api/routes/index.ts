@@ -4,6 +4,7 @@ import type { Route } from '../router.ts'
 import { containerRoutes } from './containers.ts'
 import { execRoutes } from './exec.ts'
 import { imageRoutes } from './images.ts'
+import { insightRoutes } from './insight.ts'
 import { nameRoutes } from './names.ts'
 import { networkRoutes } from './networks.ts'
 import { streamRoutes } from './streams.ts'
@@ -20,5 +21,6 @@ export const routes: readonly Route<Handler>[] = [
   ...imageRoutes,
   ...volumeRoutes,
   ...nameRoutes,
+  ...insightRoutes,
   ...absentRoutes,
 ]

@@ -1,0 +1,8 @@
+/**
+ * What the API needs of whoever answers questions about the engine. The answers are plain values and go out as they
+ * are: this floor knows nothing of what is in them.
+ */
+export interface Insight {
+  picture(): Promise<object>
+  followPicture(tell: (message: object) => void): () => void
+}

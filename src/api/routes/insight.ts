@@ -1,0 +1,50 @@
+/** Questions about the engine that Docker's API does not know. Streams are one JSON object per line. */
+import { fault } from '../../base/index.ts'
+import { json, type Call, type Handler } from '../call.ts'
+import type { Insight } from '../insight.ts'
+import { lineStream } from '../lines.ts'
+import type { Route } from '../router.ts'
+import { get } from './table.ts'
+
+export function insightOf({ insight }: Call): Insight {
+  if (insight === undefined) throw fault('unavailable', 'this server answers no questions about the engine')
+  return insight
+}
+
+/** `?follow`, `?follow=1`, `?follow=true`. */
+const isAsked = (call: Call, name: string): boolean => {
+  const value = call.query.get(name)
+  return value !== null && !['0', 'false'].includes(value)
+}
+
+/**
+ * Sends what `follow` tells, one line each, until the client goes. `follow` gives the function that ends it.
+ */
+export async function streamOf(
+  call: Call,
+  follow: (tell: (value: object) => void) => () => void,
+): Promise<undefined> {
+  const { response, signal } = call
+  const lines = lineStream(call)
+  response.setHeader('Content-Type', 'application/x-ndjson')
+  response.writeHead(200)
+  response.flushHeaders()
+  const end = follow(value => lines.write(JSON.stringify(value)))
+  await new Promise<void>(resolve => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted) resolve()
+  })
+  end()
+  lines.end()
+  return undefined
+}
+
+const picture: Handler = async call => {
+  const insight = insightOf(call)
+  if (!isAsked(call, 'follow')) {
+    return json(200, await insight.picture())
+  }
+  return await streamOf(call, tell => insight.followPicture(tell))
+}
+
+export const insightRoutes: readonly Route<Handler>[] = [get('/linkspan/v1/picture', picture)]

@@ -1,0 +1,4 @@
+/** What the engine has made and why: pictures of it, and answers to questions about it. */
+export { createInsight, type Insight } from './insight.ts'
+export type * from './picture.ts'
+export type { PictureMessage, Rates } from './follow.ts'

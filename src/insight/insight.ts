@@ -1,0 +1,18 @@
+/** Questions about the engine, answered from its records, its blueprint and the kernel. Nothing here changes either. */
+import type { ObservedEngine } from '../engine/index.ts'
+import { PictureFeed, type PictureMessage } from './follow.ts'
+import { type Picture, takePicture } from './picture.ts'
+
+export interface Insight {
+  picture(): Promise<Picture>
+  /** Tells the whole picture, then changes and rates, until the function that it gives is called. */
+  followPicture(tell: (message: PictureMessage) => void): () => void
+}
+
+export function createInsight(engine: ObservedEngine): Insight {
+  const feed = new PictureFeed(engine)
+  return {
+    picture: () => takePicture(engine),
+    followPicture: tell => feed.follow(tell),
+  }
+}
