@@ -18,6 +18,11 @@ const get = (path: string): Promise<Answer> => ask(host, 'GET', path)
 const post = (path: string, body?: unknown): Promise<Answer> => ask(host, 'POST', path, { body })
 const del = (path: string): Promise<Answer> => ask(host, 'DELETE', path)
 const json = async <T>(path: string): Promise<T> => JSON.parse((await get(path)).text) as T
+/** A line for the shell on the host, which has to succeed. */
+async function sh(line: string): Promise<void> {
+  const { code, stderr } = await host.shell(`set -e; ${line}`)
+  expect([code, stderr]).toEqual([0, ''])
+}
 const filtered = (path: string, filters: unknown): string =>
   `${path}?filters=${encodeURIComponent(JSON.stringify(filters))}`
 
@@ -653,7 +658,7 @@ describe('network create', () => {
     await create({ Name: 'adopted', Options: bridge('name', 'own0'), IPAM: pool({ Subnet: '10.77.0.0/24' }) })
     expect((await del('/networks/adopted')).status).toBe(204)
     expect((await host.shell('ip -o link show own0')).code).toBe(0)
-    await host.shell('ip link del own0')
+    await sh('ip link del own0')
   })
 })
 
@@ -1320,12 +1325,12 @@ describe('the server about itself', () => {
         /forward/.test(text),
       )
     expect(await warnings()).toEqual([])
-    await host.shell('sysctl -qw net.ipv4.ip_forward=0')
+    await sh('sysctl -qw net.ipv4.ip_forward=0')
     try {
       expect(await warnings()).toEqual([expect.stringMatching(/IPv4 forwarding is disabled/)])
       expect(await json('/info')).toMatchObject({ IPv4Forwarding: false })
     } finally {
-      await host.shell('sysctl -qw net.ipv4.ip_forward=1')
+      await sh('sysctl -qw net.ipv4.ip_forward=1')
     }
     expect(await warnings()).toEqual([])
   })
@@ -1683,6 +1688,152 @@ describe('the network side of a container', () => {
     expect(await json('/containers/made/json')).toMatchObject({
       State: { Status: 'created', Error: expect.stringMatching(/already allocated/) as unknown },
     })
+    expect(Object.keys((await json<NetworkView>('/networks/shop')).Containers)).toEqual([ids.get('web')])
+  })
+})
+
+describe('addresses', () => {
+  afterEach(removeOthers)
+
+  it('never run into those of a host that has routes', async () => {
+    await sh(
+      `ip link add lan1 type bridge; ip link set lan1 up; ip addr add 172.18.9.1/24 dev lan1
+       ip route add 172.20.0.0/14 via 172.18.9.7`,
+    )
+    const before = (await json<NetworkView[]>('/networks')).flatMap(({ IPAM }) => IPAM.Config ?? [])
+    for (let number = 0; number < 4; number++) await create({ Name: `clear${number}` })
+    const after = (await json<NetworkView[]>('/networks')).flatMap(({ IPAM }) => IPAM.Config ?? [])
+    const fresh = after
+      .map(({ Subnet }) => Subnet)
+      .filter(each => !before.some(({ Subnet }) => Subnet === each))
+    expect(fresh).toHaveLength(4)
+    for (const subnet of fresh) expect(subnet).not.toMatch(/^172\.(18|2[0-3])\./)
+    await sh('ip link del lan1')
+  })
+
+  it('are told of when a VPN takes them later', async () => {
+    const since = (Date.now() / 1000).toFixed(9)
+    const warnings = async (): Promise<readonly string[]> =>
+      ((await json<{ Warnings: string[] | null }>('/info')).Warnings ?? []).filter(text =>
+        /overlap/.test(text),
+      )
+    expect(await warnings()).toEqual([])
+    await sh('ip link add tun7 type bridge; ip link set tun7 up; ip route add 10.60.0.0/16 dev tun7')
+    await expect
+      .poll(warnings, { timeout: 20_000 })
+      .toEqual([
+        "WARNING: network shop (10.60.0.0/24) and the host's route to 10.60.0.0/16 by tun7 overlap: addresses of one of them cannot be reached",
+      ])
+    const query = `since=${since}&until=${Math.ceil(Date.now() / 1000) + 1}`
+    const { text } = await get(`${filtered('/events', { event: ['overlap'] })}&${query}`)
+    expect(JSON.parse(text)).toMatchObject({
+      Type: 'network',
+      Action: 'overlap',
+      Actor: {
+        Attributes: { name: 'shop', subnet: '10.60.0.0/24', route: '10.60.0.0/16', interface: 'tun7' },
+      },
+    })
+    expect(host.log()).toContain("the host's route to 10.60.0.0/16 by tun7 overlap")
+    await sh('ip link del tun7')
+    await expect.poll(warnings, { timeout: 20_000 }).toEqual([])
+  })
+
+  it("go on when Docker's pools are used up", async () => {
+    const subnets: string[] = []
+    for (let number = 0; number < 34; number++) {
+      const { IPAM } = await create({ Name: `many${number}`, Internal: true })
+      subnets.push(IPAM.Config?.[0]?.['Subnet'] ?? '')
+    }
+    expect(new Set(subnets).size).toBe(34)
+    expect(subnets).toContain('192.168.240.0/20')
+    expect(subnets.at(-1)).toMatch(/^10\.\d+\.\d+\.0\/24$/)
+  })
+
+  it('are counted', async () => {
+    await create({
+      Name: 'counted',
+      EnableIPv6: true,
+      IPAM: pool({ Subnet: '10.64.0.0/24', IPRange: '10.64.0.128/28' }),
+    })
+    const { stdout } = await host.linkspan('network', 'ls', '--usage')
+    expect(stdout).toMatch(/^NETWORK ID +NAME +DRIVER +SUBNET +ADDRESSES USED$/m)
+    expect(stdout).toMatch(/ shop +bridge +10\.60\.0\.0\/24 +4 of 256 \(1%\)$/m)
+    // 15 of the range are free, three addresses of the subnet are nobody's.
+    expect(stdout).toMatch(/ counted +bridge +10\.64\.0\.0\/24, fd\S+\/64 +3 of 18 \(16%\), 2$/m)
+    expect(stdout).toMatch(/ none +null *$/m)
+  })
+
+  it('end with words, and a freed one is as good as new', async () => {
+    await create({ Name: 'tight', IPAM: pool({ Subnet: '10.64.0.0/30' }) })
+    await post('/networks/tight/connect', { Container: 'web' })
+    const { Id } = await json<NetworkView>('/networks/tight')
+    const answer = await post('/networks/tight/connect', { Container: 'db' })
+    expect([answer.status, answer.message]).toEqual([
+      500,
+      `no available IPv4 addresses on this network's address pools: tight (${Id})`,
+    ])
+    await post('/networks/tight/disconnect', { Container: 'web' })
+    expect((await post('/networks/tight/connect', { Container: 'db' })).status).toBe(200)
+    await post('/networks/tight/disconnect', { Container: 'db' })
+  })
+
+  it('are of no use on a bridge that has no port left', async () => {
+    await sh(
+      `ip link add full0 type bridge
+       { for i in $(seq 1023); do echo link add full0.$i group 77 master full0 type veth peer p$i; done; } > ${host.directory}/ports
+       ip -batch ${host.directory}/ports`,
+    )
+    await create({ Name: 'full', Options: bridge('name', 'full0'), IPAM: pool({ Subnet: '10.64.0.0/22' }) })
+    const answer = await post('/networks/full/connect', { Container: 'db' })
+    expect([answer.status, answer.message]).toEqual([
+      409,
+      'bridge full0 is full: Linux lets it carry 1023 interfaces at most; put further containers on another network',
+    ])
+    await sh('ip link del full0.1')
+    const again = await post('/networks/full/connect', { Container: 'db' })
+    expect([again.status, again.message]).toEqual([200, ''])
+    await post('/networks/full/disconnect', { Container: 'db' })
+    await sh(`ip link del group 77; ip link del full0; rm ${host.directory}/ports`)
+  })
+})
+
+describe('a daemon with pools and options of its own', () => {
+  afterEach(removeOthers)
+
+  it('takes subnets and options from there, and says when there are no more', async () => {
+    await host.stop()
+    await host.start([
+      '--default-address-pool',
+      'base=10.99.0.0/23,size=24',
+      '--default-network-opt',
+      'bridge=com.docker.network.driver.mtu=1400',
+      '--default-network-opt',
+      'bridge=com.docker.network.enable_ipv6=false',
+    ])
+    expect(await json('/info')).toMatchObject({ DefaultAddressPools: [{ Base: '10.99.0.0/23', Size: 24 }] })
+    for (const subnet of ['10.99.0.0/24', '10.99.1.0/24']) {
+      expect(await create({ Name: subnet })).toMatchObject({
+        IPAM: { Config: [{ Subnet: subnet }] },
+        Options: { 'com.docker.network.driver.mtu': '1400', 'com.docker.network.enable_ipv6': 'false' },
+      })
+    }
+    const answer = await post('/networks/create', { Name: 'more' })
+    expect([answer.status, answer.message]).toEqual([
+      400,
+      'all predefined address pools have been fully subnetted: remove networks that nobody uses (network prune), name a subnet (--subnet), or give the daemon more (--default-address-pool)',
+    ])
+    const own = await create({
+      Name: 'own',
+      EnableIPv6: true,
+      Options: { 'com.docker.network.driver.mtu': '1300' },
+      IPAM: pool({ Subnet: '10.1.0.0/24' }),
+    })
+    // A switch that came from the defaults is not shown beside the field that overrides it.
+    expect(own).toMatchObject({ EnableIPv6: true, Options: { 'com.docker.network.driver.mtu': '1300' } })
+    expect(Object.keys((own as unknown as { Options: object }).Options)).toEqual([
+      'com.docker.network.driver.mtu',
+    ])
+    // What was there before is as it was, containers included.
     expect(Object.keys((await json<NetworkView>('/networks/shop')).Containers)).toEqual([ids.get('web')])
   })
 })

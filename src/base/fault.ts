@@ -60,7 +60,11 @@ const catalogue = {
   ipamDriverNotFound: [404, (driver: string) => `plugin "${driver}" not found`],
   noFamily: [400, () => 'IPv4 or IPv6 must be enabled'],
   poolOverlap: [403, () => 'invalid pool request: Pool overlaps with other one on this address space'],
-  poolsExhausted: [400, () => 'all predefined address pools have been fully subnetted'],
+  poolsExhausted: [
+    400,
+    () =>
+      'all predefined address pools have been fully subnetted: remove networks that nobody uses (network prune), name a subnet (--subnet), or give the daemon more (--default-address-pool)',
+  ],
   gatewayTaken: [403, (address: string) => `failed to allocate gateway (${address}): Address already in use`],
   bridgeConflict: [
     403,
@@ -144,6 +148,11 @@ const catalogue = {
       `no available ${family} addresses on this network's address pools: ${name} (${id})`,
   ],
   invalidEndpoint: [400, (problem: string) => `invalid endpoint settings:\n${problem}`],
+  bridgeFull: [
+    409,
+    (bridge: string) =>
+      `bridge ${bridge} is full: Linux lets it carry 1023 interfaces at most; put further containers on another network`,
+  ],
   connectConfigOnly: [403, (name: string) => `network ${name} is a configuration only network`],
   sysctlRefused: [
     400,

@@ -58,6 +58,14 @@ export interface NetworkSummary {
   readonly EnableIPv6: boolean
   readonly Internal: boolean
   readonly Labels: Readonly<Record<string, string>> | null
+  /** Only if asked for, and of this engine. */
+  readonly Status?: {
+    readonly IPAM: {
+      readonly Subnets: Readonly<
+        Record<string, { readonly IPsInUse: number; readonly DynamicIPsAvailable: number }>
+      >
+    }
+  }
 }
 
 export interface ImageSummary {

@@ -123,6 +123,7 @@ export class Applier {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error
       const failed = operations[error.position ?? -1]
+      if (failed?.do === 'veth.add' && error.code === 'EXFULL') throw fault('bridgeFull', failed.veth.bridge)
       // Only what a user asks of an endpoint is set inside a namespace.
       if (failed?.do !== 'sysctl.set' || failed.netns === undefined) throw error
       throw fault('sysctlRefused', failed.key, error.code)

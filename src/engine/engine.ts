@@ -30,6 +30,7 @@ import { NameQuestions } from './name-service.ts'
 import { randomId } from './names.ts'
 import { Networks } from './networks.ts'
 import { observe } from './reconcile.ts'
+import { RouteWarnings } from './route-warnings.ts'
 import { schemaVersion, Store } from './store.ts'
 import { wholeBlueprint } from './touched.ts'
 import type { ObservedEngine } from './types.ts'
@@ -139,7 +140,9 @@ async function assemble(
   const core: Core = new Core({ options, log, store, kernel, applier, runtime, images })
   core.state.apply(store.load())
 
-  const networks = new Networks(core, opened.add(new HostRoutes(kernel)), family =>
+  const routeWarnings = new RouteWarnings(core)
+  const hostRoutes = opened.add(new HostRoutes(kernel, routes => routeWarnings.check(routes)))
+  const networks = new Networks(core, hostRoutes, family =>
     forwarding.need(family, () => firewall.guard(family)),
   )
   const records = new ContainerRecords(core)
@@ -173,7 +176,7 @@ async function assemble(
       runtime: runtime.info,
       firewall: { driver: firewall.driver, reason: firewall.reason },
       ipForwarding: isOn(4),
-      warnings: forwarding.warnings,
+      warnings: [...forwarding.warnings, ...routeWarnings.warnings],
       defaultAddressPools: options.defaultAddressPools,
       startedAt,
     }),

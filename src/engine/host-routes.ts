@@ -4,12 +4,25 @@
  * before that has them read at once.
  */
 import { type Kernel, Monitor } from '../kernel/index.ts'
-import { parsePrefix, prefixRange, RangeSet } from '../network/index.ts'
+import {
+  claimedBy,
+  type HostRoute,
+  parsePrefix,
+  prefixRange,
+  type Range,
+  RangeSet,
+} from '../network/index.ts'
 
-/** Occupied addresses of each family. */
-export interface Occupied {
+interface Ranges {
   readonly 4: RangeSet
   readonly 6: RangeSet
+}
+
+export interface Occupied {
+  /** What is on the host's own links. */
+  readonly onLink: Ranges
+  /** What it reaches through a gateway, default routes apart. */
+  readonly routed: Ranges
 }
 
 /** Milliseconds from a change to the reading: a bridge that comes up changes several routes, one after the other. */
@@ -18,19 +31,21 @@ const quietMs = 10
 export class HostRoutes {
   readonly #kernel: Kernel
   readonly #monitor: Monitor
+  readonly #tell: (routes: readonly HostRoute[]) => void
   #occupied: Promise<Occupied>
   /** A reading is due that has not begun: it will see every change up to then. */
   #due: NodeJS.Timeout | undefined
 
-  constructor(kernel: Kernel) {
+  /** `tell` is called with the routes each time they were read. */
+  constructor(kernel: Kernel, tell: (routes: readonly HostRoute[]) => void) {
     this.#kernel = kernel
+    this.#tell = tell
     this.#monitor = new Monitor(['route'], () => {
       this.#due ??= setTimeout(() => this.#readAgain(), quietMs)
     })
     this.#occupied = this.#read()
   }
 
-  /** On-link destinations: what is reached through a gateway may well be inside a container's subnet. */
   occupied(): Promise<Occupied> {
     if (this.#due !== undefined) this.#readAgain()
     return this.#occupied
@@ -51,12 +66,23 @@ export class HostRoutes {
   }
 
   async #read(): Promise<Occupied> {
-    const occupied = { 4: RangeSet.empty, 6: RangeSet.empty }
-    for (const { destination, onLink, family } of await this.#kernel.routes()) {
-      const prefix = onLink ? parsePrefix(destination) : undefined
-      if (prefix === undefined || prefix.length === 0) continue
-      occupied[family] = occupied[family].add(...prefixRange(prefix))
+    const routes = await this.#kernel.routes()
+    const ranges = {
+      onLink: { 4: [] as Range[], 6: [] as Range[] },
+      routed: { 4: [] as Range[], 6: [] as Range[] },
     }
-    return occupied
+    for (const route of routes) {
+      const prefix = parsePrefix(route.destination)
+      if (prefix === undefined || prefix.length === 0) continue
+      const [first, last] = prefixRange(prefix)
+      if (route.onLink) ranges.onLink[route.family].push({ first, last })
+      else if (claimedBy(route) !== undefined) ranges.routed[route.family].push({ first, last })
+    }
+    this.#tell(routes)
+    const { onLink, routed } = ranges
+    return {
+      onLink: { 4: RangeSet.ofRanges(onLink[4]), 6: RangeSet.ofRanges(onLink[6]) },
+      routed: { 4: RangeSet.ofRanges(routed[4]), 6: RangeSet.ofRanges(routed[6]) },
+    }
   }
 }

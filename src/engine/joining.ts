@@ -157,6 +157,7 @@ export class Joining {
       hostIfname: randomVethName(),
       spareMac: macFromBytes(randomBytesOf(6)),
       interfaces: new Set(present.map(endpoint => endpoint.ifname)),
+      members: state.endpointCount(network.id),
       used: (family: Family): RangeSet => state.addressesIn(network.id, family),
       resolveLink: term => state.findContainer(term).id,
     }

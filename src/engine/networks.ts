@@ -5,6 +5,7 @@ import type { ObservedLink } from '../kernel/index.ts'
 import {
   checkConfigUnused,
   defaultPools,
+  furtherPools,
   type Endpoint,
   type Family,
   type Id,
@@ -28,7 +29,10 @@ import { randomBytesOf, randomId } from './names.ts'
 
 const hostResolvConf = '/etc/resolv.conf'
 
-const nothing: Occupied = { 4: RangeSet.empty, 6: RangeSet.empty }
+const nothing: Occupied = {
+  onLink: { 4: RangeSet.empty, 6: RangeSet.empty },
+  routed: { 4: RangeSet.empty, 6: RangeSet.empty },
+}
 
 export class Networks {
   readonly #core: Core
@@ -123,17 +127,19 @@ export class Networks {
   }
 
   async #avoid(): Promise<Occupied> {
-    const avoid = { ...(await this.#routes.occupied()) }
+    const { onLink, routed } = await this.#routes.occupied()
+    const avoid = { ...onLink }
     for (const server of hostNameServers()) {
       const address = parseAddress(server)
       if (address !== undefined)
         avoid[address.family] = avoid[address.family].add(address.value, address.value)
     }
-    return avoid
+    return { onLink: avoid, routed }
   }
 
   #context(avoid: Occupied): NetworkContext {
     const { state, options, store } = this.#core
+    const ownPools = options.defaultAddressPools.length > 0
     return {
       id: randomId(),
       mac: macFromBytes(randomBytesOf(6)),
@@ -142,9 +148,12 @@ export class Networks {
       networks: state.networks.values(),
       taken4: state.subnets(4),
       taken6: state.subnets(6),
-      avoid4: avoid[4],
-      avoid6: avoid[6],
-      pools: options.defaultAddressPools.length > 0 ? options.defaultAddressPools : defaultPools,
+      avoid4: avoid.onLink[4],
+      avoid6: avoid.onLink[6],
+      routed4: avoid.routed[4],
+      routed6: avoid.routed[6],
+      pools: ownPools ? options.defaultAddressPools : defaultPools,
+      furtherPools: ownPools ? [] : furtherPools,
       ulaBase: ulaBase(Buffer.from(store.meta.hostId, 'hex')),
       defaultOptions: options.defaultNetworkOptions,
     }

@@ -160,6 +160,10 @@ export class State implements StateView, BlueprintContext {
     return [...(this.#endpointsByNetwork.get(id)?.values() ?? [])]
   }
 
+  endpointCount(networkId: Id): number {
+    return this.#endpointsByNetwork.get(networkId)?.size ?? 0
+  }
+
   endpointsOfSandbox(id: Id): readonly Endpoint[] {
     return [...(this.#endpointsBySandbox.get(id)?.values() ?? [])]
   }

@@ -21,11 +21,13 @@ import type {
 import type {
   Endpoint,
   EndpointRequest,
+  Family,
   Id,
   KernelObject,
   Network,
   NetworkRequest,
   PublishedPort,
+  RangeSet,
   Sandbox,
 } from '../network/index.ts'
 import type { Container, Exec, Image } from './records.ts'
@@ -52,6 +54,8 @@ export interface StateView {
   /** Reference, id, or unique id prefix; throws imageNotFound. */
   findImage(term: string): Image
   endpointsOfNetwork(id: Id): readonly Endpoint[]
+  /** Addresses that the endpoints of a network have. */
+  addressesIn(networkId: Id, family: Family): RangeSet
   /** In the order in which they were made. */
   endpointsOfSandbox(id: Id): readonly Endpoint[]
   /** The sandbox of a running container (its own, not one it shares). */

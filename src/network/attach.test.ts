@@ -38,6 +38,7 @@ function context(fields: Partial<AttachContext> = {}): AttachContext {
     hostIfname: 'veth0123456',
     spareMac: '02:aa:aa:aa:aa:aa',
     interfaces: new Set(),
+    members: 0,
     used: () => RangeSet.empty,
     resolveLink: term => `id-of-${term}`,
     ...fields,
@@ -112,4 +113,9 @@ describe('attach', () => {
       }),
     )
   })
+})
+
+it('knows how many interfaces a bridge can carry', () => {
+  expect(attach(network, {}, context({ members: 1022 })).ifname).toBe('eth0')
+  expect(() => attach(network, {}, context({ members: 1023 }))).toThrow(/^bridge \S+ is full: /)
 })

@@ -30,11 +30,16 @@ export interface AttachContext {
   readonly spareMac: string
   /** Interface names that the sandbox has already. */
   readonly interfaces: ReadonlySet<string>
+  /** How many endpoints the network has already. */
+  readonly members: number
   /** Addresses in use on the network. */
   readonly used: (family: Family) => RangeSet
   /** Container that a link's target names; throws if there is none. */
   readonly resolveLink: (term: string) => Id
 }
+
+/** BR_MAX_PORTS of the kernel (net/bridge/br_private.h) is 1024, and number 0 is never given. */
+const mostPorts = 1023
 
 const ifnameOption = 'com.docker.network.endpoint.ifname'
 
@@ -50,6 +55,7 @@ export function attach(network: Network, request: EndpointRequest, context: Atta
   if (bridge === undefined) {
     return { ...base, ifname: '', hostIfname: '', mac: '', linkLocal: [], dnsNames: [], links: {} }
   }
+  if (context.members >= mostPorts) throw fault('bridgeFull', bridge.name)
   const sysctls = request.driverOptions?.[endpointSysctlsOption] ?? ''
   const ipv4 = network.enableIPv4 ? assign(network, 4, request.ipv4, context) : undefined
   const ipv6 = network.enableIPv6 ? assign(network, 6, request.ipv6, context) : undefined

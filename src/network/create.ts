@@ -59,7 +59,12 @@ export interface NetworkContext {
   /** Routes and name servers of the host, which automatic subnets keep clear of. */
   readonly avoid4: RangeSet
   readonly avoid6: RangeSet
+  /** What the host reaches through a gateway: kept clear of while there is something else. */
+  readonly routed4: RangeSet
+  readonly routed6: RangeSet
   readonly pools: readonly AddressPool[]
+  /** Where subnets come from when `pools` are used up. */
+  readonly furtherPools: readonly AddressPool[]
   /** /48 for automatic IPv6 subnets, unless `pools` has IPv6 blocks. */
   readonly ulaBase: Prefix
   /** Driver → options for keys that requests lack. */
@@ -238,6 +243,9 @@ function bridgeNetwork(base: Base, settings: Settings, context: NetworkContext):
     taken6: context.taken6,
     avoid4: context.avoid4,
     avoid6: context.avoid6,
+    routed4: context.routed4,
+    routed6: context.routed6,
+    furtherPools: context.furtherPools,
     pools: withUla(context.pools, context.ulaBase),
   })
   checkBridgePools(pools, base.internal)

@@ -14,9 +14,10 @@ import {
   singleBoolean,
   type Filters,
 } from '../filters.ts'
+import { flag } from '../query.ts'
 import type { Route } from '../router.ts'
 import { nanoseconds } from '../time.ts'
-import { networkView, predefined } from '../view/network.ts'
+import { networkView, predefined, usageView } from '../view/network.ts'
 import type { ApiVersion } from '../version.ts'
 import { networkConnect, networkCreate, networkDisconnect, type NetworkCreate } from '../wire/network.ts'
 import { del, get, post } from './table.ts'
@@ -51,9 +52,14 @@ export function networkSelector(filters: Filters, state: StateView): (network: N
 function list({ engine, query, version }: Call) {
   const selects = networkSelector(parseFilters(query.get('filters'), listKeys), engine.state)
   const selected = [...engine.state.networks.values()].filter(network => selects(network))
+  // Not Docker's: `linkspan network ls --usage` asks for it.
+  const usage = flag(query, 'usage')
   return json(
     200,
-    selected.map(network => networkView(engine.state, network, version < 28)),
+    selected.map(network => ({
+      ...networkView(engine.state, network, version < 28),
+      ...(usage ? { Status: usageView(engine.state, network) } : {}),
+    })),
   )
 }
 

@@ -17,7 +17,7 @@ import type {
   StateView,
   NameService,
 } from '../../engine/index.ts'
-import { isPredefinedName, type Endpoint, type Network, type Sandbox } from '../../network/index.ts'
+import { isPredefinedName, RangeSet, type Endpoint, type Network, type Sandbox } from '../../network/index.ts'
 import { bridge, config, host, hostConfig, image, none, running } from './records.ts'
 
 const newId = (): string => randomBytes(32).toString('hex')
@@ -62,6 +62,10 @@ export class MemoryState implements StateView {
 
   endpointsOfNetwork(id: string): readonly Endpoint[] {
     return [...this.endpoints.values()].filter(one => one.networkId === id)
+  }
+
+  addressesIn(): RangeSet {
+    return RangeSet.empty
   }
 
   endpointsOfSandbox(id: string): readonly Endpoint[] {

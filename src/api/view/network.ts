@@ -3,7 +3,7 @@
  * users see.
  */
 import type { StateView } from '../../engine/index.ts'
-import type { Endpoint, Network } from '../../network/index.ts'
+import { poolUsage, type Endpoint, type Network } from '../../network/index.ts'
 import { present, sorted } from './order.ts'
 
 /** Names that exist without having been created and cannot be removed. */
@@ -46,6 +46,19 @@ function member(state: StateView, endpoint: Endpoint): [string, Record<string, s
       IPv6Address: endpoint.ipv6 ?? '',
     },
   ]
+}
+
+/** Counts beyond what a double holds exactly (an IPv6 subnet has 2^64 addresses) are given as the most that it does. */
+const count = (value: bigint): number =>
+  value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value)
+
+/** How full the subnets are, in the form in which newer versions of the API have it. */
+export function usageView(state: StateView, network: Network): Record<string, unknown> {
+  const subnets = network.pools.map((pool): [string, Record<string, number>] => {
+    const { inUse, dynamicAvailable } = poolUsage(pool, state.addressesIn(network.id, pool.family))
+    return [pool.subnet, { IPsInUse: count(inUse), DynamicIPsAvailable: count(dynamicAvailable) }]
+  })
+  return { IPAM: { Subnets: Object.fromEntries(subnets) } }
 }
 
 /** `members` = with the containers that have an endpoint on it; a list of networks shows none since API 1.28. */

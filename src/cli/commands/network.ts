@@ -31,6 +31,40 @@ export const networkListing: Listing<NetworkSummary> = {
   methods: { Label: { call: (item, key) => item.Labels?.[key] ?? '' } },
 }
 
+const subnetsOf = (item: NetworkSummary) => Object.entries(item.Status?.IPAM.Subnets ?? {})
+
+/** `5 of 256 (2%)`; subnets with more addresses than can be counted are never full. */
+function usageText(inUse: number, available: number): string {
+  if (available >= Number.MAX_SAFE_INTEGER) return String(inUse)
+  const all = inUse + available
+  return `${inUse} of ${all} (${Math.floor((100 * inUse) / all)}%)`
+}
+
+/** With how full the networks are, which docker does not show. */
+const usageListing: Listing<NetworkSummary> = {
+  ...networkListing,
+  table: ['ID', 'Name', 'Driver', 'Subnet', 'Used'],
+  columns: [
+    ...networkListing.columns,
+    {
+      name: 'Subnet',
+      title: 'SUBNET',
+      value: item =>
+        subnetsOf(item)
+          .map(([subnet]) => subnet)
+          .join(', '),
+    },
+    {
+      name: 'Used',
+      title: 'ADDRESSES USED',
+      value: item =>
+        subnetsOf(item)
+          .map(([, { IPsInUse, DynamicIPsAvailable }]) => usageText(IPsInUse, DynamicIPsAvailable))
+          .join(', '),
+    },
+  ],
+}
+
 export const ls = defineCommand({
   usage: '[OPTIONS]',
   flags: {
@@ -38,19 +72,23 @@ export const ls = defineCommand({
     format: text("'table', 'json', 'table TEMPLATE' or a Go template"),
     'no-trunc': boolean('Do not truncate the output'),
     quiet: boolean('Only display network IDs', { short: 'q' }),
+    usage: boolean('Show the subnets and how many of their addresses are used'),
   },
   minimum: 0,
   maximum: 0,
-  examples: [['linkspan network ls --filter driver=bridge', 'The bridges only']],
+  examples: [
+    ['linkspan network ls --filter driver=bridge', 'The bridges only'],
+    ['linkspan network ls --usage', 'How full each network is'],
+  ],
   run: async (context, values) => {
-    const render = prepareList(networkListing, {
+    const render = prepareList(values.usage ? usageListing : networkListing, {
       format: values.format,
       quiet: values.quiet,
       full: values['no-trunc'],
       now: context.now(),
     })
     const networks = await context.client.json<readonly NetworkSummary[]>('GET', '/networks', {
-      query: { filters: filterQuery(values.filter) },
+      query: { filters: filterQuery(values.filter), ...(values.usage ? { usage: '1' } : {}) },
     })
     context.stdout.write(render([...networks].sort((a, b) => naturalOrder(a.Name, b.Name))))
     return 0

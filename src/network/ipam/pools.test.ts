@@ -17,7 +17,7 @@ function rangesOf(...subnets: readonly string[]): RangeSet {
 
 const none = RangeSet.empty
 const chosen = (taken: RangeSet, avoid: RangeSet = none, size?: number): string | undefined => {
-  const prefix = choosePool(4, defaultPools, taken, avoid, size)
+  const prefix = choosePool(4, defaultPools, [taken, avoid], size)
   return prefix && formatPrefix(prefix)
 }
 
@@ -26,7 +26,7 @@ describe('choosePool', () => {
     let taken = none
     const subnets: string[] = []
     for (let count = 0; count < 40; count++) {
-      const prefix = choosePool(4, defaultPools, taken, none)
+      const prefix = choosePool(4, defaultPools, [taken])
       if (prefix === undefined) break
       subnets.push(formatPrefix(prefix))
       taken = taken.add(...prefixRange(prefix))
@@ -58,7 +58,7 @@ describe('choosePool', () => {
       { base: '10.9.0.0/16', size: 24 },
       { base: '10.1.0.0/16', size: 24 },
     ]
-    expect(choosePool(4, pools, none, none)).toEqual({ family: 4, base: 0x0a010000n, length: 24 })
+    expect(choosePool(4, pools, [])).toEqual({ family: 4, base: 0x0a010000n, length: 24 })
   })
 
   it('has room for as many /64 as a /48 holds', () => {
@@ -66,7 +66,7 @@ describe('choosePool', () => {
     const all = parsePrefix('fd01:203:405::/48')
     const [first, last] = prefixRange(all ?? { family: 6, base: 0n, length: 0 })
     const taken = none.add(first, last).remove(last - (1n << 64n) + 1n, last)
-    const prefix = choosePool(6, pools, taken, none)
+    const prefix = choosePool(6, pools, [taken])
     expect(prefix && formatPrefix(prefix)).toBe('fd01:203:405:ffff::/64')
   })
 
@@ -81,7 +81,7 @@ describe('choosePool', () => {
           }, none),
         )
         const [taken = none, avoid = none] = sets
-        const prefix = choosePool(4, [{ base: '10.0.0.0/16', size }], taken, avoid)
+        const prefix = choosePool(4, [{ base: '10.0.0.0/16', size }], [taken, avoid])
         if (prefix === undefined) return
         expect(taken.overlaps(...prefixRange(prefix))).toBe(false)
         expect(avoid.overlaps(...prefixRange(prefix))).toBe(false)

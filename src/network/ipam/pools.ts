@@ -2,7 +2,8 @@
  * Where subnets come from when the user names none: blocks (`base`) cut into subnets of one size each.
  *
  * The choice is deterministic, lowest first, so a freed subnet is used again at once. A subnet is taken only if it
- * overlaps no other network of this engine, no route of the host and none of its name servers.
+ * overlaps no other network of this engine, nothing that is on the host's own links and none of its name servers.
+ * Networks that the host reaches through a gateway are kept clear of as well, as long as there is something else.
  */
 import { bitsOf, formatPrefix, parsePrefix, prefixRange } from '../address.ts'
 import type { Prefix } from '../address.ts'
@@ -27,6 +28,12 @@ export const defaultPools: readonly AddressPool[] = [
   { base: '172.28.0.0/14', size: 16 },
   { base: '192.168.0.0/16', size: 20 },
 ]
+
+/**
+ * Where subnets come from when all of Docker's are taken: 65,536 networks of 253 containers each. Not used where the
+ * user has named pools, because then nothing else is to be used.
+ */
+export const furtherPools: readonly AddressPool[] = [{ base: '10.0.0.0/8', size: 24 }]
 
 /** Prefix length of automatic IPv6 subnets: stateless addressing needs 64 host bits (RFC 4291 §2.5.1). */
 const subnetSize6 = 64
@@ -67,8 +74,7 @@ export function withUla(pools: readonly AddressPool[], ula: Prefix): readonly Ad
 export function choosePool(
   family: Family,
   bases: readonly AddressPool[],
-  taken: RangeSet,
-  avoid: RangeSet,
+  occupied: readonly RangeSet[],
   size?: number,
 ): Prefix | undefined {
   const blocks = bases
@@ -79,7 +85,7 @@ export function choosePool(
     .sort((a, b) => (a.prefix.base < b.prefix.base ? -1 : a.prefix.base > b.prefix.base ? 1 : 0))
   for (const { prefix, length } of blocks) {
     const [first, last] = prefixRange(prefix)
-    const base = firstFreeBlock([taken, avoid], first, last, 1n << BigInt(bitsOf(family) - length))
+    const base = firstFreeBlock(occupied, first, last, 1n << BigInt(bitsOf(family) - length))
     if (base !== undefined) return { family, base, length }
   }
   return undefined

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parsePrefix, prefixRange } from '../address.ts'
 import type { Pool, PoolRequest } from '../types.ts'
-import { defaultPools, ulaBase, withUla } from './pools.ts'
+import { defaultPools, furtherPools, ulaBase, withUla } from './pools.ts'
 import { RangeSet } from './range-set.ts'
 import { checkPoolRequests, poolsFromRequests } from './request.ts'
 import type { PoolContext } from './request.ts'
@@ -15,6 +15,9 @@ const context = (extra: Partial<PoolContext> = {}): PoolContext => ({
   taken4: RangeSet.empty,
   taken6: RangeSet.empty,
   avoid4: RangeSet.empty,
+  routed4: RangeSet.empty,
+  routed6: RangeSet.empty,
+  furtherPools: [],
   avoid6: RangeSet.empty,
   pools: withUla(defaultPools, ulaBase(new Uint8Array([1, 2, 3, 4, 5]))),
   ...extra,
@@ -192,6 +195,21 @@ describe('poolsFromRequests', () => {
     [{ subnet: '0.0.0.0/8' }, 'poolsExhausted'],
   ])('refuses %j: %s', (request, code) => {
     expect(() => poolsFromRequests([request], context())).toThrow(expect.objectContaining({ code }))
+  })
+
+  it('goes on elsewhere when the default pools are used up, and keeps clear of what the host routes', () => {
+    const taken4 = range('172.16.0.0/12').add(...prefixRange({ family: 4, base: 0xc0a80000n, length: 16 }))
+    const further = { taken4, furtherPools }
+    const subnetFor = (more: Partial<PoolContext>): string | undefined =>
+      poolsFromRequests([], context({ ...further, ...more }))[0]?.subnet
+    expect(subnetFor({})).toBe('10.0.0.0/24')
+    expect(subnetFor({ avoid4: range('10.0.0.128/25') })).toBe('10.0.1.0/24')
+    expect(subnetFor({ routed4: range('10.0.0.0/9') })).toBe('10.128.0.0/24')
+    // A gateway to all of 10.0.0.0/8 does not keep the engine from working.
+    expect(subnetFor({ routed4: range('10.0.0.0/8') })).toBe('10.0.0.0/24')
+    // Elsewhere first, before anything that the host routes.
+    expect(subnetFor({ taken4: RangeSet.empty, routed4: range('172.16.0.0/12') })).toBe('192.168.0.0/20')
+    expect(() => subnetFor({ avoid4: range('10.0.0.0/8') })).toThrow(/--default-address-pool/)
   })
 
   it('says so when the default pools are used up', () => {

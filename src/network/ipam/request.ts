@@ -100,8 +100,13 @@ export interface PoolContext extends Families {
   /** What automatic subnets keep clear of: routes and name servers of the host. */
   readonly avoid4: RangeSet
   readonly avoid6: RangeSet
+  /** What automatic subnets keep clear of while they can: what the host reaches through a gateway. */
+  readonly routed4: RangeSet
+  readonly routed6: RangeSet
   /** Blocks for automatic subnets, of both families. */
   readonly pools: readonly AddressPool[]
+  /** Blocks to go on with when those are used up. */
+  readonly furtherPools: readonly AddressPool[]
 }
 
 /** Family of an entry without a subnet, from whatever address it does carry. */
@@ -147,10 +152,18 @@ function chooseSubnet(entry: Entry, taken: RangeSet, context: PoolContext): Pref
     if (taken.overlaps(...prefixRange(entry.subnet))) throw fault('poolOverlap')
     return entry.subnet
   }
-  const avoid = entry.family === 4 ? context.avoid4 : context.avoid6
-  const chosen = choosePool(entry.family, context.pools, taken, avoid, entry.size)
-  if (chosen === undefined) throw fault('poolsExhausted')
-  return chosen
+  const [avoid, routed] =
+    entry.family === 4 ? [context.avoid4, context.routed4] : [context.avoid6, context.routed6]
+  for (const occupied of [
+    [taken, avoid, routed],
+    [taken, avoid],
+  ]) {
+    for (const pools of [context.pools, context.furtherPools]) {
+      const chosen = choosePool(entry.family, pools, occupied, entry.size)
+      if (chosen !== undefined) return chosen
+    }
+  }
+  throw fault('poolsExhausted')
 }
 
 function auxiliaryOf(entry: Entry, subnet: Prefix): Record<string, string> {
