@@ -1081,6 +1081,21 @@ describe('connect', () => {
     expect((await del('/networks/dual')).status).toBe(204)
   })
 
+  it('shows empty objects as they were sent', async () => {
+    const shown = async (config: Body): Promise<Body | undefined> => {
+      expect((await connect('second', 'db', config)).status).toBe(200)
+      const { NetworkSettings } = await json<{ NetworkSettings: { Networks: Record<string, Body> } }>(
+        '/containers/db/json',
+      )
+      expect((await disconnect('second', 'db')).status).toBe(200)
+      return NetworkSettings.Networks['second']
+    }
+    expect(await shown({})).toMatchObject({ IPAMConfig: null, DriverOpts: null, Links: null, Aliases: null })
+    expect(
+      await shown({ IPAMConfig: { IPv4Address: '' }, DriverOpts: {}, Links: [], Aliases: [] }),
+    ).toMatchObject({ IPAMConfig: {}, DriverOpts: {}, Links: null, Aliases: null })
+  })
+
   it('accepts an address of a subnet that the engine chose', async () => {
     const { IPAM } = await json<NetworkView>('/networks/second')
     const wanted = (IPAM.Config?.[0]?.['Gateway'] ?? '').replace(/\.1$/, '.77')

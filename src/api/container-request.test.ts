@@ -33,7 +33,7 @@ describe('shapes that clients send', () => {
     expect(warnings).toEqual([])
     expect(request.hostConfig.NetworkMode).toBe('bridge')
     expect(request.hostConfig.PortBindings).toEqual({ '80/tcp': [{ HostIp: '', HostPort: '8080' }] })
-    expect(request.endpoints).toEqual({ bridge: {} })
+    expect(request.endpoints).toEqual({ bridge: { emptyIpam: true } })
   })
 
   it.each([{}, { NetworkingConfig: null }, endpointsConfig({})])('nothing but an image: %j', body => {

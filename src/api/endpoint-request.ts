@@ -1,4 +1,5 @@
-/** `EndpointSettings` of a request in the engine's spelling; empty text and empty lists mean "not asked for". */
+/** `EndpointSettings` of a request in the engine's spelling; empty text and empty lists mean "not asked for".
+ * Empty objects do, too, but are shown as they were sent. */
 import type { EndpointRequest } from '../network/index.ts'
 import type { ApiVersion } from './version.ts'
 import type { EndpointSettings } from './wire/network.ts'
@@ -15,14 +16,17 @@ export function endpointRequest(
 ): EndpointRequest {
   if (settings === null || settings === undefined) return {}
   const { IPAMConfig, Aliases, Links, MacAddress, DriverOpts, GwPriority } = settings
+  const asksAddress =
+    someText(IPAMConfig?.IPv4Address) || someText(IPAMConfig?.IPv6Address) || some(IPAMConfig?.LinkLocalIPs)
   return {
+    ...(IPAMConfig !== undefined && !asksAddress ? { emptyIpam: true } : {}),
     ...(someText(IPAMConfig?.IPv4Address) ? { ipv4: IPAMConfig.IPv4Address } : {}),
     ...(someText(IPAMConfig?.IPv6Address) ? { ipv6: IPAMConfig.IPv6Address } : {}),
     ...(some(IPAMConfig?.LinkLocalIPs) ? { linkLocal: IPAMConfig.LinkLocalIPs } : {}),
     ...(mac && someText(MacAddress) ? { mac: MacAddress } : {}),
     ...(some(Aliases) ? { aliases: Aliases } : {}),
     ...(some(Links) ? { links: Links } : {}),
-    ...(DriverOpts !== undefined && Object.keys(DriverOpts).length > 0 ? { driverOptions: DriverOpts } : {}),
+    ...(DriverOpts === undefined ? {} : { driverOptions: DriverOpts }),
     ...(version >= 48 && GwPriority !== undefined && GwPriority !== 0 ? { gatewayPriority: GwPriority } : {}),
   }
 }

@@ -100,6 +100,8 @@ export interface BridgeSettings {
 
 /** What a user asks of one endpoint; the shape of `EndpointSettings` in the Engine API, in our spelling. */
 export interface EndpointRequest {
+  /** The client sent an IPAM object without anything in it, which is shown as it was sent. */
+  readonly emptyIpam?: true
   readonly ipv4?: string
   readonly ipv6?: string
   readonly linkLocal?: readonly string[]

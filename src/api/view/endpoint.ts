@@ -36,7 +36,7 @@ function ipamConfig(request: EndpointRequest): Record<string, unknown> | null {
     IPv6Address: request.ipv6,
     LinkLocalIPs: request.linkLocal,
   })
-  return Object.keys(config).length === 0 ? null : config
+  return Object.keys(config).length > 0 || request.emptyIpam === true ? config : null
 }
 
 function aliasesOf(
