@@ -199,8 +199,8 @@ describe('ports given in other forms', () => {
       'echo',
       'here',
     )
-    const { stdout } = await host.shell('nft list map inet linkspan publish4_any_range')
-    expect(stdout).toContain('tcp . 20000-20999 : 172.17.0.')
+    const { stdout } = await host.shell('nft -s list map inet linkspan publish4_any_range')
+    expect(stdout).toContain('tcp . 20000-20999 counter : 172.17.0.')
     const answer = `${process.execPath} -e "require('node:net').connect(20777, '10.10.101.105').on('data', d => process.stdout.write(d)).on('error', () => process.exit(1))"`
     expect((await host.internet(answer)).stdout).toBe('here\n')
     await host.ok('rm', '-f', 'run')

@@ -3,6 +3,7 @@
  * are: this floor knows nothing of what is in them.
  */
 export interface Insight {
+  explain(question: { readonly from: string; readonly to: string }): Promise<object>
   picture(): Promise<object>
   followPicture(tell: (message: object) => void): () => void
 }

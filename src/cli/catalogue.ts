@@ -232,6 +232,11 @@ const dns = leaf(
   'Show what a container can resolve, and what it asks',
   async () => (await import('./commands/dns.ts')).dns,
 )
+const explain = leaf(
+  'explain',
+  'Say whether one end reaches another, hop by hop, and if not, why',
+  async () => (await import('./commands/explain.ts')).explain,
+)
 const daemon = leaf('daemon', 'Run the engine', async () => (await import('./commands/daemon.ts')).daemon)
 const complete = leaf(
   'complete',
@@ -242,6 +247,7 @@ const complete = leaf(
 /** In the order of the help, by section. */
 export const sections: readonly { readonly title: string; readonly entries: readonly Entry[] }[] = [
   { title: 'Networks and what is on them', entries: [network, port, dns, lab] },
+  { title: 'What the network does, and why', entries: [explain] },
   { title: 'Containers', entries: [run, exec, ps, logs, inspect, start, stop, restart, kill, rm] },
   { title: 'Containers, less often', entries: [attach, create, pause, rename, top, unpause, wait] },
   { title: 'Images', entries: [images, pull, load, importImage, tag, rmi] },

@@ -217,7 +217,19 @@ export interface Engine {
 }
 
 /** What of the kernel may be asked without changing anything. */
-export type KernelView = Pick<Kernel, 'links' | 'routes' | 'namespaces' | 'elements' | 'iptables'>
+export type KernelView = Pick<
+  Kernel,
+  | 'links'
+  | 'link'
+  | 'routes'
+  | 'lookUpRoute'
+  | 'namespaces'
+  | 'elements'
+  | 'element'
+  | 'ruleset'
+  | 'iptables'
+  | 'listeners'
+>
 
 /** The engine as those see it who explain it: with the kernel it rules, and what it wants there. */
 export interface ObservedEngine extends Engine {

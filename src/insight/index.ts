@@ -2,3 +2,4 @@
 export { createInsight, type Insight } from './insight.ts'
 export type * from './picture.ts'
 export type { PictureMessage, Rates } from './follow.ts'
+export { codes, type Code, type Explanation, type Hop, type Verdict } from './explanation.ts'

@@ -1,9 +1,13 @@
 /** Questions about the engine, answered from its records, its blueprint and the kernel. Nothing here changes either. */
 import type { ObservedEngine } from '../engine/index.ts'
+import { explain, type Question } from './explain.ts'
+import type { Explanation } from './explanation.ts'
 import { PictureFeed, type PictureMessage } from './follow.ts'
 import { type Picture, takePicture } from './picture.ts'
 
 export interface Insight {
+  /** Throws containerNotFound, containerNotRunning (the sender), invalidParameter. */
+  explain(question: Question): Promise<Explanation>
   picture(): Promise<Picture>
   /** Tells the whole picture, then changes and rates, until the function that it gives is called. */
   followPicture(tell: (message: PictureMessage) => void): () => void
@@ -12,6 +16,7 @@ export interface Insight {
 export function createInsight(engine: ObservedEngine): Insight {
   const feed = new PictureFeed(engine)
   return {
+    explain: question => explain(engine, question),
     picture: () => takePicture(engine),
     followPicture: tell => feed.follow(tell),
   }

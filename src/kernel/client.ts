@@ -73,7 +73,16 @@ export async function openKernel(settings: KernelSettings, options: KernelOption
     routes: async netns => (await call('routes', netns)) as Awaited<ReturnType<Kernel['routes']>>,
     elements: async (table, set) =>
       (await call('elements', table, set)) as Awaited<ReturnType<Kernel['elements']>>,
-    iptables: async family => (await call('iptables', family)) as Awaited<ReturnType<Kernel['iptables']>>,
+    iptables: async (family, counted = false) =>
+      (await call('iptables', family, counted)) as Awaited<ReturnType<Kernel['iptables']>>,
+    link: async (name, netns) => (await call('link', name, netns)) as Awaited<ReturnType<Kernel['link']>>,
+    lookUpRoute: async (question, netns) =>
+      (await call('lookUpRoute', question, netns)) as Awaited<ReturnType<Kernel['lookUpRoute']>>,
+    ruleset: async netns => (await call('ruleset', netns)) as Awaited<ReturnType<Kernel['ruleset']>>,
+    element: async (family, table, set, key, netns) =>
+      (await call('element', family, table, set, key, netns)) as Awaited<ReturnType<Kernel['element']>>,
+    listeners: async (protocol, netns) =>
+      (await call('listeners', protocol, netns)) as Awaited<ReturnType<Kernel['listeners']>>,
     announce: async (netns, link, count, intervalMs) =>
       void (await call('announce', netns, link, count, intervalMs)),
     portHolder: async port => (await call('portHolder', port)) as string,

@@ -14,8 +14,9 @@ import { announceOnce } from './announce.ts'
 import { KernelError, toKernelError } from './error.ts'
 import { readTables, restoreTables } from './iptables.ts'
 import { inNamespace, openNamespace } from './namespace.ts'
-import { NETLINK_ROUTE, NetlinkSocket } from './netlink/socket.ts'
+import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from './netlink/socket.ts'
 import { Nftables } from './nfnetlink/nftables.ts'
+import { findElement, readRuleset, type NftChain, type NftHit } from './nfnetlink/ruleset.ts'
 import type {
   IptablesTable,
   KernelSettings,
@@ -26,6 +27,7 @@ import type {
   Operation,
   OperationResult,
   PreparedNamespace,
+  Protocol,
   ReservationSpec,
   ResolverSockets,
   RouteSpec,
@@ -35,10 +37,12 @@ import { NamespacePool } from './pool.ts'
 import { portHolder, PortReservations } from './reserve.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { createBridge, setBridge } from './rtnetlink/bridge.ts'
-import { deleteLinks, listLinks, linkName } from './rtnetlink/link.ts'
+import { deleteLinks, findLink, type Link, linkName, listLinks } from './rtnetlink/link.ts'
+import { lookUpRoute, type NoRoute, type RouteAnswer, type RouteQuestion } from './rtnetlink/lookup.ts'
 import { deleteRoute, listRoutes, setRoute, type UndoRoute } from './rtnetlink/route.ts'
 import { configurePeer, createVeth, labelVeth, preparePeer, setHairpin } from './rtnetlink/veth.ts'
 import { openInternetSocket } from './socket.ts'
+import { type BoundSocket, listBoundSockets } from './sockdiag.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
 
 /** What an operation did. Without `undo` there is nothing to undo. */
@@ -58,6 +62,7 @@ export class Executor {
   readonly #reservations: PortReservations
   readonly #options: ExecutorOptions
   #nftables: Nftables | undefined
+  #netfilter: NetlinkSocket | undefined
 
   constructor(settings: KernelSettings, options: ExecutorOptions = {}) {
     this.#pool = new NamespacePool(settings)
@@ -269,8 +274,48 @@ export class Executor {
     return this.#openNftables().elements(table, set)
   }
 
-  iptables(family: 4 | 6): readonly IptablesTable[] {
-    return readTables(family)
+  iptables(family: 4 | 6, counted: boolean): readonly IptablesTable[] {
+    return readTables(family, counted)
+  }
+
+  link(name: string, netns?: NetnsName): Link | undefined {
+    return this.#withRoute(netns, socket => findLink(socket, name))
+  }
+
+  lookUpRoute(question: RouteQuestion, netns?: NetnsName): RouteAnswer | NoRoute {
+    return this.#withRoute(netns, socket => lookUpRoute(socket, question))
+  }
+
+  ruleset(netns?: NetnsName): readonly NftChain[] {
+    return this.#withNetfilter(netns, readRuleset)
+  }
+
+  element(
+    family: number,
+    table: string,
+    set: string,
+    key: Uint8Array,
+    netns?: NetnsName,
+  ): NftHit | undefined {
+    return this.#withNetfilter(netns, socket => findElement(socket, family, table, set, key))
+  }
+
+  listeners(protocol: Protocol, netns?: NetnsName): readonly BoundSocket[] {
+    return this.#inside(netns, () => listBoundSockets(protocol))
+  }
+
+  /** For reading; the host's stays open, because closing one costs more than all that is done with it. */
+  #withNetfilter<T>(netns: NetnsName | undefined, use: (socket: NetlinkSocket) => T): T {
+    if (netns === undefined) {
+      this.#netfilter ??= new NetlinkSocket(NETLINK_NETFILTER)
+      return use(this.#netfilter)
+    }
+    const socket = this.#inside(netns, () => new NetlinkSocket(NETLINK_NETFILTER))
+    try {
+      return use(socket)
+    } finally {
+      socket.closeBehind()
+    }
   }
 
   portHolder(spec: ReservationSpec): string {
@@ -287,6 +332,7 @@ export class Executor {
     this.#reservations.close()
     this.#route.close()
     this.#nftables?.close()
+    this.#netfilter?.closeBehind()
   }
 }
 

@@ -4,6 +4,9 @@ export { openKernel } from './client.ts'
 export { linkCounters, type LinkCounters } from './counters.ts'
 export { KernelError, type KernelErrorFields } from './error.ts'
 export { field } from './nfnetlink/field.ts'
+export type { NftChain, NftExpression, NftHit, NftRule } from './nfnetlink/ruleset.ts'
+export type { NoRoute, RouteAnswer, RouteQuestion } from './rtnetlink/lookup.ts'
+export { holderOf, type BoundSocket } from './sockdiag.ts'
 export { createNamespace, deleteNamespace, inNamespace } from './namespace.ts'
 export {
   bindMount,

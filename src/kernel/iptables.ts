@@ -11,7 +11,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { KernelError, toKernelError } from './error.ts'
-import type { IptablesChange, IptablesTable } from './operation.ts'
+import type { IptablesChange, IptablesRule, IptablesTable } from './operation.ts'
 
 /** iptables waits for the lock of whoever else is changing rules; not for ever. */
 const timeoutMs = 30_000
@@ -23,14 +23,17 @@ const programs = {
 
 /** What iptables-save wrote. Tables that nobody has used yet are missing. */
 export function parseTables(text: string): readonly IptablesTable[] {
-  const tables: { name: string; chains: Map<string, string>; rules: { chain: string; spec: string }[] }[] = []
+  const tables: { name: string; chains: Map<string, string>; rules: IptablesRule[] }[] = []
   for (const line of text.split('\n')) {
     const table = tables.at(-1)
-    const [, sign = '', rest = ''] = /^(\*|:|-A )(.*)$/.exec(line) ?? []
+    const [, packets, sign = '', rest = ''] = /^(?:\[(\d+):\d+\] )?(\*|:|-A )(.*)$/.exec(line) ?? []
     const [first = '', ...others] = rest.split(' ')
     if (sign === '*') tables.push({ name: first, chains: new Map(), rules: [] })
     else if (sign === ':') table?.chains.set(first, others[0] ?? '-')
-    else if (sign === '-A ') table?.rules.push({ chain: first, spec: others.join(' ') })
+    else if (sign === '-A ') {
+      const counted = packets === undefined ? {} : { packets: Number(packets) }
+      table?.rules.push({ chain: first, spec: others.join(' '), ...counted })
+    }
   }
   return tables
 }
@@ -65,9 +68,9 @@ export function fitChanges(
 }
 
 /** All tables there are. Fails with ENOENT where the program is not installed. */
-export function readTables(family: 4 | 6): readonly IptablesTable[] {
+export function readTables(family: 4 | 6, counted = false): readonly IptablesTable[] {
   const { save } = programs[family]
-  const { status, stdout, stderr, error } = spawnSync(save, [], {
+  const { status, stdout, stderr, error } = spawnSync(save, counted ? ['-c'] : [], {
     encoding: 'utf8',
     timeout: timeoutMs,
     maxBuffer: 256 * 1024 * 1024,

@@ -5,6 +5,10 @@
  * Nothing here knows Docker: a namespace has a name, a link has a name, an nftables set has elements.
  */
 
+import type { NftChain, NftHit } from './nfnetlink/ruleset.ts'
+import type { NoRoute, RouteAnswer, RouteQuestion } from './rtnetlink/lookup.ts'
+import type { BoundSocket } from './sockdiag.ts'
+
 /** A namespace by its file's name under the run directory; absent = the namespace the process started in. */
 export type NetnsName = string
 
@@ -37,6 +41,8 @@ export interface IptablesRule {
   readonly chain: string
   /** Matches and target: `-i docker0 -j ACCEPT`. */
   readonly spec: string
+  /** How many packets it matched, if that was asked for. */
+  readonly packets?: number
 }
 
 /** What changes in one table. */
@@ -215,10 +221,29 @@ export interface Kernel {
   routes(netns?: NetnsName): Promise<readonly ObservedRoute[]>
   /** Elements of one set or map; undefined where the table or set does not exist. */
   elements(table: string, set: string): Promise<readonly NftElement[] | undefined>
-  /** The tables of iptables or ip6tables; those that nobody has used are missing. ENOENT: it is not installed. */
-  iptables(family: 4 | 6): Promise<readonly IptablesTable[]>
+  /**
+   * The tables of iptables or ip6tables; those that nobody has used are missing. ENOENT: it is not installed. `counted`:
+   * with the kernel's counters.
+   */
+  iptables(family: 4 | 6, counted?: boolean): Promise<readonly IptablesTable[]>
   /** Gratuitous ARP and unsolicited NA for the addresses of a link inside a namespace: one now, `count - 1` behind. */
   announce(netns: NetnsName, link: string, count: number, intervalMs: number): Promise<void>
+  /** One link; undefined if there is none. Costs the same however many there are. */
+  link(name: string, netns?: NetnsName): Promise<Omit<ObservedLink, 'addresses'> | undefined>
+  /** Where a packet would go, by the kernel's own look-up. */
+  lookUpRoute(question: RouteQuestion, netns?: NetnsName): Promise<RouteAnswer | NoRoute>
+  /** Every nftables chain of a namespace with its rules, whoever made it. */
+  ruleset(netns?: NetnsName): Promise<readonly NftChain[]>
+  /** The element of a set that a key (fields as in registers) falls on. */
+  element(
+    family: number,
+    table: string,
+    set: string,
+    key: Uint8Array,
+    netns?: NetnsName,
+  ): Promise<NftHit | undefined>
+  /** Listening sockets of a namespace (UDP: bound ones). */
+  listeners(protocol: Protocol, netns?: NetnsName): Promise<readonly BoundSocket[]>
   /** Who listens on a host port, for error messages: `pid 812 (nginx)`; '' if not found. */
   portHolder(port: ReservationSpec): Promise<string>
   /** Releases ports, closes sockets, deletes pooled namespaces nobody took. */

@@ -68,3 +68,18 @@ export function socketHolder(inodes: ReadonlySet<number>): string {
   }
   return ''
 }
+
+/** `nginx (pid 812)`: which of these processes holds the socket; '' if none does. */
+export function holderOf(inode: number, pids: readonly number[]): string {
+  for (const pid of pids) {
+    try {
+      for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
+        if (readlinkSync(`/proc/${pid}/fd/${descriptor}`) !== `socket:[${inode}]`) continue
+        return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd()} (pid ${pid})`
+      }
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return ''
+}

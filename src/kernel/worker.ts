@@ -10,8 +10,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { toKernelError } from './error.ts'
 import { Executor } from './executor.ts'
 import { callBehind } from './ffi.ts'
-import type { NetnsName, Operation, OperationResult, ReservationSpec } from './operation.ts'
+import type { NetnsName, Operation, OperationResult, Protocol, ReservationSpec } from './operation.ts'
 import { READY, type AnswerMessage, type CallMessage, type WorkerSettings } from './protocol.ts'
+import type { RouteQuestion } from './rtnetlink/lookup.ts'
 import { LinkReaper } from './rtnetlink/reaper.ts'
 
 const F_DUPFD_CLOEXEC = 1030
@@ -56,7 +57,23 @@ class Service {
       case 'elements':
         return executor.elements(args[0] as string, args[1] as string)
       case 'iptables':
-        return executor.iptables(args[0] as 4 | 6)
+        return executor.iptables(args[0] as 4 | 6, args[1] as boolean)
+      case 'link':
+        return executor.link(args[0] as string, args[1] as NetnsName | undefined)
+      case 'lookUpRoute':
+        return executor.lookUpRoute(args[0] as RouteQuestion, args[1] as NetnsName | undefined)
+      case 'ruleset':
+        return executor.ruleset(args[0] as NetnsName | undefined)
+      case 'element':
+        return executor.element(
+          args[0] as number,
+          args[1] as string,
+          args[2] as string,
+          args[3] as Uint8Array,
+          args[4] as NetnsName | undefined,
+        )
+      case 'listeners':
+        return executor.listeners(args[0] as Protocol, args[1] as NetnsName | undefined)
       case 'announce':
         return this.#announce(args[0] as NetnsName, args[1] as string, args[2] as number, args[3] as number)
       case 'portHolder':

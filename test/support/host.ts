@@ -197,7 +197,7 @@ export class TestHost {
       `ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//; s/NO-CARRIER,//; s/,LOWER_UP//; s/ state [A-Z]*//' | sort
       ip -o addr | sed 's/^[0-9]*: //' | grep -v fe80: | sort
       ip -4 route show table all | sed 's/ linkdown//' | sort; ip -6 route show table all | grep -v fe80: | sort -u; ip rule
-      nft list ruleset
+      nft -s list ruleset
       ss -Hlntu | awk '{print $1, $5}' | sort
       sysctl -a --pattern '^net.ipv[46].(ip_forward$|conf.(all|default|docker0|eth0).(forwarding|route_localnet|rp_filter))' 2>/dev/null`,
     )

@@ -47,4 +47,17 @@ const picture: Handler = async call => {
   return await streamOf(call, tell => insight.followPicture(tell))
 }
 
-export const insightRoutes: readonly Route<Handler>[] = [get('/linkspan/v1/picture', picture)]
+/** The word of a question that has to be there. */
+function asked(call: Call, name: string): string {
+  const value = call.query.get(name) ?? ''
+  if (value === '') throw fault('invalidParameter', `the parameter ${name} is missing`)
+  return value
+}
+
+const explain: Handler = async call =>
+  json(200, await insightOf(call).explain({ from: asked(call, 'from'), to: asked(call, 'to') }))
+
+export const insightRoutes: readonly Route<Handler>[] = [
+  get('/linkspan/v1/explain', explain),
+  get('/linkspan/v1/picture', picture),
+]

@@ -12,6 +12,7 @@
  * - `meta l4proto { … }` has to stand before a look-up of `th dport`, and `dnat ip to` names its family, because the
  *   table is `inet`.
  * - ::1 cannot be translated (IPv6 has no route_localnet).
+ * - Counters stand where only first packets of a flow come by, and where packets end: they cost a flow nothing.
  * - Few, large, typed maps. A chain or set per network would make loading and look-up grow with their number.
  */
 
@@ -31,14 +32,14 @@ export const sets = {
   subnet6: 'type ipv6_addr; flags interval',
   subnet6_bridge: 'type ipv6_addr . ifname; flags interval',
   masquerade6: 'type ipv6_addr; flags interval',
-  publish4: 'type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service',
-  publish4_range: 'type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval',
-  publish4_any: 'type inet_proto . inet_service : ipv4_addr . inet_service',
-  publish4_any_range: 'type inet_proto . inet_service : ipv4_addr; flags interval',
-  publish6: 'type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service',
-  publish6_range: 'type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval',
-  publish6_any: 'type inet_proto . inet_service : ipv6_addr . inet_service',
-  publish6_any_range: 'type inet_proto . inet_service : ipv6_addr; flags interval',
+  publish4: 'type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; counter',
+  publish4_range: 'type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; counter',
+  publish4_any: 'type inet_proto . inet_service : ipv4_addr . inet_service; counter',
+  publish4_any_range: 'type inet_proto . inet_service : ipv4_addr; flags interval; counter',
+  publish6: 'type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; counter',
+  publish6_range: 'type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval; counter',
+  publish6_any: 'type inet_proto . inet_service : ipv6_addr . inet_service; counter',
+  publish6_any_range: 'type inet_proto . inet_service : ipv6_addr; flags interval; counter',
 } as const
 
 export type SetName = keyof typeof sets
@@ -67,9 +68,9 @@ ${declarations.join('\n')}
   chain direct {
     type filter hook prerouting priority raw; policy accept;
     iifname "lo" accept
-    ip daddr 127.0.0.0/8 drop comment "published on loopback: never from outside"
-    ip daddr @subnet4 ip daddr . iifname != @subnet4_bridge fib daddr type != local drop comment "container addresses are private"
-    ip6 daddr @subnet6 ip6 daddr . iifname != @subnet6_bridge fib daddr type != local drop comment "container addresses are private"
+    ip daddr 127.0.0.0/8 counter drop comment "published on loopback: never from outside"
+    ip daddr @subnet4 ip daddr . iifname != @subnet4_bridge fib daddr type != local counter drop comment "container addresses are private"
+    ip6 daddr @subnet6 ip6 daddr . iifname != @subnet6_bridge fib daddr type != local counter drop comment "container addresses are private"
   }
 
   chain publish_in {
@@ -97,39 +98,39 @@ ${declarations.join('\n')}
 
   chain leave {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr @masquerade4 ip saddr . oifname != @subnet4_bridge masquerade
-    ip6 saddr @masquerade6 ip6 saddr . oifname != @subnet6_bridge masquerade
-    ct status dnat ip saddr . oifname @subnet4_bridge masquerade comment "hairpin: back to the bridge it came from"
-    ct status dnat ip6 saddr . oifname @subnet6_bridge masquerade comment "hairpin: back to the bridge it came from"
-    ct status dnat ip saddr 127.0.0.0/8 oifname != "lo" masquerade comment "127.0.0.1 to a published port"
+    ip saddr @masquerade4 ip saddr . oifname != @subnet4_bridge counter masquerade
+    ip6 saddr @masquerade6 ip6 saddr . oifname != @subnet6_bridge counter masquerade
+    ct status dnat ip saddr . oifname @subnet4_bridge counter masquerade comment "hairpin: back to the bridge it came from"
+    ct status dnat ip6 saddr . oifname @subnet6_bridge counter masquerade comment "hairpin: back to the bridge it came from"
+    ct status dnat ip saddr 127.0.0.0/8 oifname != "lo" counter masquerade comment "127.0.0.1 to a published port"
   }
 
   chain forward {
     type filter hook forward priority filter; policy accept;
     oifname vmap @to_bridge
     iifname vmap @from_bridge
-${guarded.map(family => `    meta nfproto ipv${family} drop comment "forwarding was off before the engine came"\n`).join('')}  }
+${guarded.map(family => `    meta nfproto ipv${family} counter drop comment "forwarding was off before the engine came"\n`).join('')}  }
   chain to_nat {
     ct state vmap { established : accept, related : accept, invalid : drop }
     iifname . oifname vmap @same_bridge
-    iifname @internal_bridge drop
-    ct status dnat accept
-    drop
+    iifname @internal_bridge counter drop
+    ct status dnat counter accept
+    counter drop
   }
   chain to_internal {
     iifname . oifname vmap @same_bridge
-    drop
+    counter drop
   }
   chain from_nat {
     accept
   }
   chain from_internal {
-    drop
+    counter drop
   }
   chain icc_off {
     ct state established,related accept
-    ct status dnat accept
-    drop
+    ct status dnat counter accept
+    counter drop
   }
 }
 `
