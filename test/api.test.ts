@@ -299,6 +299,9 @@ describe('network create', () => {
       'no gateway can be set on an internal bridge network',
     ],
     [{ Name: 'x', EnableIPv6: true, IPAM: pool({ Subnet: 'ff02::/64' }) }, 400, /multicast/],
+    [{ Name: 'x', IPAM: pool({ Subnet: '224.1.0.0/16' }) }, 400, /multicast/],
+    [{ Name: 'x', IPAM: pool({ Subnet: '127.9.0.0/16' }) }, 400, /loopback/],
+    [{ Name: 'x', EnableIPv6: true, IPAM: pool({ Subnet: '::1/128' }) }, 400, /loopback/],
     [{ Name: 'x', EnableIPv6: true, IPAM: pool({ Subnet: 'fe80::/60' }) }, 400, /Link-Local/],
     [{ Name: 'x', IPAM: { Driver: 'nosuch' } }, 404, 'plugin "nosuch" not found'],
     // Drivers and their options

@@ -6,7 +6,7 @@
 import { fault } from '../base/index.ts'
 import type { HostConfig, RestartPolicy } from '../container/index.ts'
 import type { CreateContainerRequest, StateView } from '../engine/index.ts'
-import { parseAddress, parseMac, type EndpointRequest } from '../network/index.ts'
+import { parseAddress, parseInterfaceMac, parseMac, type EndpointRequest } from '../network/index.ts'
 import { endpointRequest } from './endpoint-request.ts'
 import type { ApiVersion } from './version.ts'
 import type { ContainerCreate } from './wire/container.ts'
@@ -209,7 +209,7 @@ function withMac(
   mode: string,
 ): Record<string, EndpointRequest> {
   if (mac === undefined || mac === '') return endpoints
-  if (parseMac(mac) === undefined) throw refuse(`invalid MAC address: ${mac}`)
+  if (parseInterfaceMac(mac) === undefined) throw refuse(`invalid MAC address: ${mac}`)
   const main = endpoints[mode]
   if (main === undefined) throw refuse('conflicting options: mac-address and the network mode')
   if (main.mac !== undefined && parseMac(main.mac) !== parseMac(mac)) {

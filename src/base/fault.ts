@@ -111,6 +111,7 @@ const catalogue = {
   gatewayOnInternal: [400, () => 'no gateway can be set on an internal bridge network'],
   subnetMapped: [400, (subnet: string) => `'${subnet}' is not a valid IPv6 subnet`],
   subnetMulticast: [400, (subnet: string) => `multicast subnet '${subnet}' is not allowed`],
+  subnetLoopback: [400, (subnet: string) => `subnet '${subnet}' is the loopback of every host`],
   subnetLinkLocal: [400, (subnet: string) => `'${subnet}' clashes with the Link-Local prefix 'fe80::/64'`],
   notABridge: [409, (name: string) => `existing interface ${name} is not a bridge`],
   multipleSubnets: [403, () => "bridge driver doesn't support multiple subnets"],

@@ -106,7 +106,7 @@ export class Containers {
     const { id } = this.#core.state.findContainer(term)
     await this.#core.withContainer(id, async () => {
       const container = this.#records.current(id)
-      if (container.state.status !== 'paused') throw fault('internal', `Container ${id} is not paused`)
+      if (container.state.status !== 'paused') throw fault('conflict', `Container ${id} is not paused`)
       await this.#core.runtime.resume(id)
       await this.#records.update(id, {}, { status: 'running' })
       this.#records.emit(container, 'unpause')

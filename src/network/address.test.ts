@@ -11,6 +11,7 @@ import {
   macOfIPv4,
   overlaps,
   parseAddress,
+  parseInterfaceMac,
   parseMac,
   parsePrefix,
   prefixAround,
@@ -204,4 +205,15 @@ describe('MACs', () => {
       }),
     )
   })
+})
+
+it.each([
+  ['02:42:ac:11:00:02', '02:42:ac:11:00:02'],
+  ['02-42-AC-11-00-02', '02:42:ac:11:00:02'],
+  ['01:00:5e:00:00:01', undefined],
+  ['ff:ff:ff:ff:ff:ff', undefined],
+  ['00:00:00:00:00:00', undefined],
+  ['02:42', undefined],
+])('an interface with the MAC %s has %s', (text, mac) => {
+  expect(parseInterfaceMac(text)).toBe(mac)
 })

@@ -154,6 +154,13 @@ export function parseMac(text: string): string | undefined {
   return formatMac(lower.replaceAll(/[^0-9a-f]/g, ''))
 }
 
+/** As `parseMac`, for one that an interface can have: not a group's (IEEE 802: bit 0 of the first byte), not all zeros. */
+export function parseInterfaceMac(text: string): string | undefined {
+  const mac = parseMac(text)
+  const isGroup = (Number.parseInt(mac?.slice(0, 2) ?? '', 16) & 1) === 1
+  return isGroup || mac === '00:00:00:00:00:00' ? undefined : mac
+}
+
 /** 02:42 and the four bytes of the address: a reused address keeps its MAC, so neighbours' caches stay right. */
 export function macOfIPv4(value: bigint): string {
   return formatMac(`0242${value.toString(16).padStart(8, '0')}`)

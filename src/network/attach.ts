@@ -9,6 +9,7 @@ import {
   contains,
   macOfIPv4,
   parseAddress,
+  parseInterfaceMac,
   parseMac,
   parsePrefix,
 } from './address.ts'
@@ -97,7 +98,7 @@ export function validateEndpointRequest(network: Network, request: EndpointReque
   const malformed = malformedAddresses(request)
   problems.push(...malformed)
   if (userDefined && malformed.length === 0) problems.push(...addressesOutside(network, request))
-  if (request.mac !== undefined && parseMac(request.mac) === undefined) {
+  if (request.mac !== undefined && parseInterfaceMac(request.mac) === undefined) {
     problems.push(`invalid MAC address ${request.mac}`)
   }
   const ifname = request.driverOptions?.[ifnameOption]

@@ -3,7 +3,7 @@
  * answered for the first.
  */
 import { fault } from '../base/index.ts'
-import { contains, overlaps, parsePrefix } from './address.ts'
+import { overlaps, parsePrefix } from './address.ts'
 import type { Prefix } from './address.ts'
 import type { AddressPool } from './ipam/pools.ts'
 import { withUla } from './ipam/pools.ts'
@@ -180,17 +180,26 @@ function specialNetwork(base: Base, driver: 'host' | 'null', context: NetworkCon
 const linkLocal: Prefix = { family: 6, base: 0xfe80n << 112n, length: 64 }
 /** IPv4-mapped addresses (RFC 4291 §2.5.5.2) never appear on a wire. */
 const mapped4: Prefix = { family: 6, base: 0xffffn << 32n, length: 96 }
-const multicast6: Prefix = { family: 6, base: 0xffn << 120n, length: 8 }
+const multicast: readonly Prefix[] = [
+  { family: 4, base: 0xe0n << 24n, length: 4 },
+  { family: 6, base: 0xffn << 120n, length: 8 },
+]
+/** Bridges with these addresses would take the host's own traffic away. */
+const loopback: readonly Prefix[] = [
+  { family: 4, base: 0x7fn << 24n, length: 8 },
+  { family: 6, base: 1n, length: 128 },
+]
 
 /**
  * The kernel gives every interface an address in fe80::/64; a pool that shares only part of that prefix would put
  * link-local addresses of two lengths on one interface.
  */
-function checkSubnet6(text: string): void {
+function checkSubnet(text: string): void {
   const subnet = parsePrefix(text)
-  if (subnet === undefined || subnet.family !== 6) return
+  if (subnet === undefined) return
+  if (multicast.some(each => overlaps(subnet, each))) throw fault('subnetMulticast', text)
+  if (loopback.some(each => overlaps(subnet, each))) throw fault('subnetLoopback', text)
   if (overlaps(subnet, mapped4)) throw fault('subnetMapped', text)
-  if (contains(multicast6, { family: 6, value: subnet.base })) throw fault('subnetMulticast', text)
   const same = subnet.base === linkLocal.base && subnet.length === linkLocal.length
   if (!same && overlaps(subnet, linkLocal)) throw fault('subnetLinkLocal', text)
 }
@@ -200,7 +209,7 @@ function checkBridgePools(pools: readonly Pool[], internal: boolean): void {
     if (pools.filter(pool => pool.family === family).length > 1) throw fault('multipleSubnets')
   }
   for (const pool of pools) {
-    checkSubnet6(pool.subnet)
+    checkSubnet(pool.subnet)
     if (internal && defaultGatewayKey(pool.family) in pool.auxiliary) throw fault('gatewayOnInternal')
   }
 }
