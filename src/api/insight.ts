@@ -4,6 +4,7 @@
  */
 export interface Insight {
   explain(question: { readonly from: string; readonly to: string }): Promise<object>
+  rules(container: string): Promise<object>
   picture(): Promise<object>
   followPicture(tell: (message: object) => void): () => void
 }

@@ -237,6 +237,16 @@ const explain = leaf(
   'Say whether one end reaches another, hop by hop, and if not, why',
   async () => (await import('./commands/explain.ts')).explain,
 )
+const rules = leaf(
+  'rules',
+  'Show the firewall rules that concern a container, and why they are there',
+  async () => (await import('./commands/rules.ts')).rules,
+)
+const graph = leaf(
+  'graph',
+  'Draw networks and containers as Mermaid, Graphviz or SVG',
+  async () => (await import('./commands/graph.ts')).graph,
+)
 const daemon = leaf('daemon', 'Run the engine', async () => (await import('./commands/daemon.ts')).daemon)
 const complete = leaf(
   'complete',
@@ -247,7 +257,7 @@ const complete = leaf(
 /** In the order of the help, by section. */
 export const sections: readonly { readonly title: string; readonly entries: readonly Entry[] }[] = [
   { title: 'Networks and what is on them', entries: [network, port, dns, lab] },
-  { title: 'What the network does, and why', entries: [explain] },
+  { title: 'What the network does, and why', entries: [explain, rules, graph] },
   { title: 'Containers', entries: [run, exec, ps, logs, inspect, start, stop, restart, kill, rm] },
   { title: 'Containers, less often', entries: [attach, create, pause, rename, top, unpause, wait] },
   { title: 'Images', entries: [images, pull, load, importImage, tag, rmi] },

@@ -33,7 +33,7 @@ export async function explain(engine: ObservedEngine, question: Question): Promi
   const { packet, hops } = walked
   return {
     From: endOf(from, hops.length === 0 ? '' : (source ?? walked.source), 0),
-    To: endOf(party, address, port),
+    To: endOf(party, address, target.port === 0 ? port : target.port),
     Protocol: protocol,
     Verdict: walked.verdict,
     Code: walked.code,

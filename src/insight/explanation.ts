@@ -69,7 +69,9 @@ export interface End {
   readonly Name: string
   /** Container's id, else ''. */
   readonly Id: string
+  /** As the sender writes it into the packet. */
   readonly Address: string
+  /** As it was asked for: the container's, where a published one leads to it. */
   readonly Port: number
 }
 

@@ -3,11 +3,14 @@ import type { ObservedEngine } from '../engine/index.ts'
 import { explain, type Question } from './explain.ts'
 import type { Explanation } from './explanation.ts'
 import { PictureFeed, type PictureMessage } from './follow.ts'
+import { type OwnRules, rulesOf } from './own-rules.ts'
 import { type Picture, takePicture } from './picture.ts'
 
 export interface Insight {
   /** Throws containerNotFound, containerNotRunning (the sender), invalidParameter. */
   explain(question: Question): Promise<Explanation>
+  /** Throws containerNotFound, containerNotRunning. */
+  rules(container: string): Promise<OwnRules>
   picture(): Promise<Picture>
   /** Tells the whole picture, then changes and rates, until the function that it gives is called. */
   followPicture(tell: (message: PictureMessage) => void): () => void
@@ -17,6 +20,7 @@ export function createInsight(engine: ObservedEngine): Insight {
   const feed = new PictureFeed(engine)
   return {
     explain: question => explain(engine, question),
+    rules: container => rulesOf(engine, container),
     picture: () => takePicture(engine),
     followPicture: tell => feed.follow(tell),
   }

@@ -1,6 +1,6 @@
 /** Questions about the engine that Docker's API does not know. Streams are one JSON object per line. */
 import { fault } from '../../base/index.ts'
-import { json, type Call, type Handler } from '../call.ts'
+import { json, param, type Call, type Handler } from '../call.ts'
 import type { Insight } from '../insight.ts'
 import { lineStream } from '../lines.ts'
 import type { Route } from '../router.ts'
@@ -57,7 +57,10 @@ function asked(call: Call, name: string): string {
 const explain: Handler = async call =>
   json(200, await insightOf(call).explain({ from: asked(call, 'from'), to: asked(call, 'to') }))
 
+const rules: Handler = async call => json(200, await insightOf(call).rules(param(call, 'id')))
+
 export const insightRoutes: readonly Route<Handler>[] = [
   get('/linkspan/v1/explain', explain),
+  get('/linkspan/v1/containers/:id/rules', rules),
   get('/linkspan/v1/picture', picture),
 ]

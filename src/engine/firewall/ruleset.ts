@@ -135,3 +135,7 @@ ${guarded.map(family => `    meta nfproto ipv${family} counter drop comment "for
 }
 `
 }
+
+/** For those who read what stands there. */
+export const ownTable = table
+export const ownSets: readonly SetName[] = Object.keys(sets) as SetName[]
