@@ -654,6 +654,65 @@ describe('network create', () => {
     expect([answer.status, answer.message]).toEqual([409, 'network with name shop already exists'])
   })
 
+  it('leaves the addresses of a bridge alone that somebody else manages', async () => {
+    const addresses = async (name: string): Promise<string> =>
+      (await host.shell(`ip -o -4 addr show ${name} | awk '{print $4}'`)).stdout.trim()
+    await sh('ip link add own0 type bridge; ip addr add 10.77.0.9/24 dev own0; ip link set own0 up')
+    const options = { ...bridge('name', 'own0'), ...bridge('inhibit_ipv4', 'true') }
+    await create({ Name: 'managed', Options: options, IPAM: pool({ Subnet: '10.77.0.0/24' }) })
+    expect(await addresses('own0')).toBe('10.77.0.9/24')
+    const isolated = { ...bridge('name', 'iso0'), ...bridge('gateway_mode_ipv4', 'isolated') }
+    await create({
+      Name: 'cut-off',
+      Internal: true,
+      Options: isolated,
+      IPAM: pool({ Subnet: '10.78.0.0/31' }),
+    })
+    expect(await addresses('iso0')).toBe('')
+    // No gateway takes one of the two addresses.
+    for (const name of ['web', 'db']) {
+      expect((await post('/networks/cut-off/connect', { Container: name })).status).toBe(200)
+    }
+    await host.ok('exec', 'web', 'ping', '-c1', '-W5', 'db')
+    for (const name of ['web', 'db']) await post('/networks/cut-off/disconnect', { Container: name })
+    expect((await del('/networks/managed')).status).toBe(204)
+    expect(await addresses('own0')).toBe('10.77.0.9/24')
+    await sh('ip link del own0')
+  })
+
+  it('announces new addresses as often as it is told to', async () => {
+    // Prints the sender of every gratuitous ARP that a bridge of ours sees.
+    const listener = host.spawn('/usr/bin/python3', [
+      '-uc',
+      `import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+print("listening")
+while True:
+    frame, (name, *_) = s.recvfrom(100)
+    if name in ("loud0", "mute0") and frame[28:32] == frame[38:42]: print(socket.inet_ntoa(frame[28:32]))`,
+    ])
+    await expect.poll(() => listener.output, { timeout: 20_000 }).toContain('listening')
+    const networks = [
+      ['mute0', '10.79.0.0/24', '0'],
+      ['loud0', '10.79.1.0/24', '2'],
+    ] as const
+    for (const [name, subnet, count] of networks) {
+      const options = {
+        ...bridge('name', name),
+        'com.docker.network.advertise_addr_nmsgs': count,
+        'com.docker.network.advertise_addr_ms': '100',
+      }
+      await create({ Name: name, Options: options, IPAM: pool({ Subnet: subnet }) })
+      expect((await post(`/networks/${name}/connect`, { Container: 'db' })).status).toBe(200)
+    }
+    await expect
+      .poll(() => listener.output.match(/10\.79\.1\.2/g) ?? [], { timeout: 20_000 })
+      .toEqual(['10.79.1.2', '10.79.1.2'])
+    expect(listener.output).not.toContain('10.79.0.')
+    listener.kill()
+    for (const [name] of networks) await post(`/networks/${name}/disconnect`, { Container: 'db' })
+  })
+
   it('gives an adopted bridge back', async () => {
     await host.shell(
       'ip link add own0 type bridge && ip addr add 10.77.0.1/24 dev own0 && ip link set own0 up',

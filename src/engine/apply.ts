@@ -34,9 +34,6 @@ import { openRelay, type Relay } from './relay.ts'
 /** How we recognise a link as ours after a crash. */
 export const aliasPrefix = 'linkspan:'
 
-/** Unsolicited ARP/NA per new address: how often and how far apart (Docker's defaults). */
-const announcements = { count: 3, intervalMs: 1000 }
-
 /** How a change becomes durable, and how that is taken back. */
 export interface RecordedChange {
   readonly write: () => Promise<void>
@@ -242,9 +239,10 @@ export class Applier {
 
   #announce(objects: readonly KernelObject[]): void {
     for (const object of objects) {
-      if (object.kind !== 'veth') continue
+      if (object.kind !== 'veth' || object.announcements.count === 0) continue
+      const { count, intervalMs } = object.announcements
       this.#kernel
-        .announce(object.netns, object.name, announcements.count, announcements.intervalMs)
+        .announce(object.netns, object.name, count, intervalMs)
         .catch((error: unknown) =>
           this.#log.debug({ err: error, veth: object.name }, 'announcing addresses failed'),
         )
@@ -280,7 +278,7 @@ function setBridge(bridge: BridgeObject): readonly Operation[] {
   return [{ do: 'bridge.set', bridge: bridgeSpec(bridge) }, loopbackRouting(bridge)]
 }
 
-function bridgeSpec({ name, owner, mac, mtu, addresses, ipv6, adopted }: BridgeObject) {
+function bridgeSpec({ name, owner, mac, mtu, addresses, keepIPv4, ipv6, adopted }: BridgeObject) {
   // An adopted bridge stays its owner's: with our alias a later start would take it for a leftover of ours.
   const alias = adopted ? '' : `${aliasPrefix}${owner}`
 
@@ -291,6 +289,7 @@ function bridgeSpec({ name, owner, mac, mtu, addresses, ipv6, adopted }: BridgeO
     addresses,
     ipv6,
     ...(mtu === undefined ? {} : { mtu }),
+    ...(keepIPv4 === true ? { keepIPv4 } : {}),
   }
 }
 

@@ -75,7 +75,10 @@ interface Inside {
 function observedBridge(wanted: BridgeObject, link: ObservedLink): KernelObject {
   const addresses = wanted.addresses.filter(address => link.addresses.includes(address))
   const foreign = link.addresses.filter(
-    address => !wanted.addresses.includes(address) && !isLinkLocal(address),
+    address =>
+      !wanted.addresses.includes(address) &&
+      !isLinkLocal(address) &&
+      (wanted.keepIPv4 !== true || address.includes(':')),
   )
   const intact = link.up && link.mac === wanted.mac && (wanted.mtu === undefined || link.mtu === wanted.mtu)
   return { ...wanted, mac: intact ? wanted.mac : '', addresses: [...addresses, ...foreign] }
@@ -120,6 +123,7 @@ function staleLinks(
             netns: '',
             name,
             hairpin: false,
+            announcements: { count: 0, intervalMs: 0 },
             sysctls: [],
           }
     })

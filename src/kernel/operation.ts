@@ -64,6 +64,8 @@ export interface BridgeSpec {
   /** Written to IFLA_IFALIAS: how we recognise what is ours. */
   readonly alias: string
   readonly addresses: readonly Cidr[]
+  /** Somebody else gives it its IPv4 addresses: those it has stay. */
+  readonly keepIPv4?: boolean
   /** false: disable_ipv6=1. true: accept_ra=0, accept_dad=0 before it comes up. */
   readonly ipv6: boolean
 }

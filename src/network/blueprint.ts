@@ -8,7 +8,17 @@
 import { addressWithLength, formatPrefix, parseAddress, parsePrefix, stripLength } from './address.ts'
 import { endpointSysctls, type InterfaceSysctl } from './endpoint-sysctls.ts'
 import { chooseGateway, gatewayThrough, networkOrder } from './gateway.ts'
-import type { Endpoint, Family, Id, Network, Pool, Protocol, PublishedPort, Sandbox } from './types.ts'
+import type {
+  BridgeSettings,
+  Endpoint,
+  Family,
+  Id,
+  Network,
+  Pool,
+  Protocol,
+  PublishedPort,
+  Sandbox,
+} from './types.ts'
 
 interface Described {
   /** Unique among all objects of a blueprint. */
@@ -23,6 +33,8 @@ export interface BridgeObject extends Described {
   readonly mac: string
   readonly mtu?: number
   readonly addresses: readonly string[]
+  /** Its IPv4 addresses are somebody else's business. */
+  readonly keepIPv4?: true
   readonly ipv6: boolean
   /** It was there before: never created, never deleted. */
   readonly adopted: boolean
@@ -49,6 +61,8 @@ export interface VethObject extends Described {
    * came in by.
    */
   readonly hairpin: boolean
+  /** Unsolicited ARP/NA for each of its addresses: how many, and milliseconds between them. */
+  readonly announcements: { readonly count: number; readonly intervalMs: number }
   /** Written once it has its addresses. */
   readonly sysctls: readonly InterfaceSysctl[]
 }
@@ -150,6 +164,9 @@ export type KernelObject =
 
 export type FirewallIntent = SegmentObject | PublishObject
 
+/** Docker's defaults. */
+const defaultAnnouncements = { count: 3, intervalMs: 1000 }
+
 /** Objects by key. */
 export type Blueprint = ReadonlyMap<string, KernelObject>
 
@@ -172,7 +189,8 @@ export function networkBlueprint(network: Network): readonly KernelObject[] {
       name: bridge.name,
       mac: bridge.mac,
       ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
-      addresses: network.pools.flatMap(bridgeAddress),
+      addresses: network.pools.flatMap(pool => bridgeAddress(pool, bridge)),
+      ...(bridge.inhibitIPv4 === true ? { keepIPv4: true } : {}),
       ipv6: network.enableIPv6,
       adopted: bridge.adopted,
     },
@@ -198,7 +216,10 @@ export function networkBlueprint(network: Network): readonly KernelObject[] {
   return objects
 }
 
-function bridgeAddress({ gateway, subnet }: Pool): readonly string[] {
+/** The gateway's, unless the network is cut off from the host or somebody else manages the bridge. */
+function bridgeAddress({ family, gateway, subnet }: Pool, bridge: BridgeSettings): readonly string[] {
+  const mode = family === 4 ? bridge.gatewayMode4 : bridge.gatewayMode6
+  if (mode === 'isolated' || (family === 4 && bridge.inhibitIPv4 === true)) return []
   const prefix = parsePrefix(subnet)
   const address = gateway === undefined ? undefined : parseAddress(gateway)
   return prefix === undefined || address === undefined ? [] : [addressWithLength(address, prefix)]
@@ -260,6 +281,10 @@ function vethObject(
     addresses,
     ipv6: network.enableIPv6,
     hairpin,
+    announcements: {
+      count: network.bridge.advertiseMessages ?? defaultAnnouncements.count,
+      intervalMs: network.bridge.advertiseInterval ?? defaultAnnouncements.intervalMs,
+    },
     sysctls: endpointSysctls(endpoint.sysctls ?? '', endpoint.ifname),
   }
 }

@@ -55,7 +55,8 @@ function setIpv6(spec: BridgeSpec): void {
 export function setBridge(socket: NetlinkSocket, spec: BridgeSpec): { index: number; undo: () => void } {
   const doing = `set up bridge ${spec.name}`
   const before = observeBridge(socket, spec.name, doing)
-  const after = { ...spec, addresses: spec.addresses.map(canonical), up: true }
+  const kept = spec.keepIPv4 === true ? before.addresses.filter(cidr => !cidr.includes(':')) : []
+  const after = { ...spec, addresses: [...spec.addresses.map(canonical), ...kept], up: true }
   const undo = () => applyBridge(socket, doing, observeBridge(socket, spec.name, doing), before)
   try {
     applyBridge(socket, doing, before, after)
