@@ -54,7 +54,7 @@ export function openContext({ directory, rounds, base, signal }: Settings): Cont
 /** The engines there are, ours first, dockerd last, and a note for what is not there. */
 export async function openEngines(
   context: Context,
-): Promise<{ readonly engines: readonly Engine[]; readonly notes: readonly string[] }> {
+): Promise<{ readonly engines: readonly Engine[]; readonly notes: string[] }> {
   context.say('starting the engines')
   const ours = await context.linkspan()
   const base = await context.base()

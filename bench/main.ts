@@ -8,6 +8,7 @@ import { cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { connect } from './connect.ts'
 import { openContext, type Context } from './context.ts'
+import { dns } from './dns.ts'
 import { makeBusyboxArchive } from './engine.ts'
 import { network } from './network.ts'
 import { ports } from './ports.ts'
@@ -19,6 +20,7 @@ const sections: Readonly<Record<string, (context: Context) => Promise<Section>>>
   network,
   run,
   ports,
+  dns,
 }
 
 const directory = process.env['LINKSPAN_BENCH_DIR']

@@ -23,6 +23,9 @@ import {
   udpLimit,
 } from './wire.ts'
 
+/** Many more in `npm run test:long`. */
+const runs = (few: number): number => (process.env['LINKSPAN_LONG'] === '1' ? 100_000 : few)
+
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex')
 const out = Buffer.alloc(maxMessageSize)
 
@@ -339,7 +342,7 @@ describe('whatever the bytes are', () => {
           expect(answers(out.subarray(0, length), asked, query.id)).toBe(true)
         }
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 
@@ -353,7 +356,7 @@ describe('whatever the bytes are', () => {
         putId(reply, 1)
         eachAddress(reply, address => expect([4, 16]).toContain(address.length))
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })
