@@ -67,26 +67,15 @@ const saturation = (1n << 64n) - 1n
 
 const saturate = (count: bigint): bigint => (count > saturation ? saturation : count)
 
-/** How many numbers of first..last the set holds. */
-function countWithin(set: RangeSet, first: bigint, last: bigint): bigint {
-  let count = 0n
-  for (const range of set.ranges) {
-    const low = range.first > first ? range.first : first
-    const high = range.last < last ? range.last : last
-    if (low <= high) count += high - low + 1n
-  }
-  return count
-}
-
 /** The numbers of `Status.IPAM` in network inspect; both saturate at 2^64−1. */
 export function poolUsage(
   pool: Pool,
   used: RangeSet,
 ): { readonly inUse: bigint; readonly dynamicAvailable: bigint } {
-  const unavailable = RangeSet.ofRanges([...reservedIn(pool).ranges, ...used.ranges])
+  const unavailable = reservedIn(pool).ranges.reduce((set, range) => set.add(range.first, range.last), used)
   const [first, last] = dynamicRange(pool)
   return {
-    inUse: saturate(countWithin(unavailable, ...prefixRange(readPrefix(pool.subnet)))),
-    dynamicAvailable: saturate(last - first + 1n - countWithin(unavailable, first, last)),
+    inUse: saturate(unavailable.countWithin(...prefixRange(readPrefix(pool.subnet)))),
+    dynamicAvailable: saturate(last - first + 1n - unavailable.countWithin(first, last)),
   }
 }

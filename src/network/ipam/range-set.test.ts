@@ -72,6 +72,16 @@ describe('RangeSet behaves like a plain set', () => {
     )
   })
 
+  it('in how many numbers lie between two', () => {
+    fc.assert(
+      fc.property(steps, range, (list, [first, last]) => {
+        const { set, model } = play(list)
+        const expected = [...model].filter(value => value >= first && value <= last).length
+        expect(set.countWithin(origin + BigInt(first), origin + BigInt(last))).toBe(BigInt(expected))
+      }),
+    )
+  })
+
   it('in what is free first, alone and in aligned blocks', () => {
     fc.assert(
       fc.property(steps, range, fc.constantFrom(1, 2, 4, 8), (list, [low, high], length) => {
@@ -128,4 +138,64 @@ it('gives the same set back when nothing changes', () => {
   expect(set.add(2n)).toBe(set)
   expect(set.remove(9n)).toBe(set)
   expect(set.remove(1n, 3n)).toBe(RangeSet.empty)
+})
+
+/** No search and no edit takes more steps than this for so many ranges. */
+const mostSteps = (ranges: number): number => 2 * Math.ceil(Math.log2(ranges + 1)) + 2
+
+describe('stays shallow', () => {
+  it('whatever is added and removed, in whatever order', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.boolean(), fc.nat({ max: 4000 }), fc.nat({ max: 3 })), { maxLength: 600 }),
+        list => {
+          let set = RangeSet.empty
+          for (const [adds, at, length] of list) {
+            const [first, last] = [BigInt(at), BigInt(at + length)]
+            set = adds ? set.add(first, last) : set.remove(first, last)
+          }
+          expect(set.depth).toBeLessThanOrEqual(mostSteps(set.ranges.length))
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+
+  it.each(['up', 'down'])('with 10,000 networks that are made %s', direction => {
+    let set = RangeSet.empty
+    for (let number = 0; number < 10_000; number++) {
+      const at = BigInt(direction === 'up' ? number : 10_000 - number) * 512n
+      set = set.add(at, at + 255n)
+    }
+    expect(set.ranges).toHaveLength(10_000)
+    expect(set.depth).toBeLessThanOrEqual(mostSteps(10_000))
+    // Every gap has 256 numbers at a multiple of 256; nothing larger is free before the end.
+    const start = direction === 'up' ? 0n : 512n
+    expect(set.firstFreeBlock(start, 1n << 32n, 256n)).toBe(start + 256n)
+    expect(set.firstFreeBlock(start, 1n << 32n, 512n)).toBe(start + 512n * 10_000n)
+    const full = Array.from({ length: 9_999 }, (_, at) => BigInt(at) * 512n + start).reduce(
+      (each, at) => each.add(at + 256n, at + 511n),
+      set,
+    )
+    expect(full.ranges).toHaveLength(1)
+    expect(full.depth).toBe(1)
+  })
+
+  it('with sparse addresses in a /64', () => {
+    const base = 0xfd00n << 112n
+    const last = base + (1n << 64n) - 1n
+    // A multiplicative generator (Knuth) spreads them over all of it.
+    const addresses = Array.from(
+      { length: 20_000 },
+      (_, at) => base + ((BigInt(at + 1) * 6364136223846793005n) & ((1n << 64n) - 1n)),
+    )
+    const set = addresses.reduce((each, at) => each.add(at), RangeSet.empty)
+    expect(set.size).toBe(20_000n)
+    expect(set.depth).toBeLessThanOrEqual(mostSteps(20_000))
+    expect(addresses.every(at => set.has(at))).toBe(true)
+    expect(set.firstFree(base, last)).toBe(base)
+    expect(set.countWithin(base, last)).toBe(20_000n)
+    const rest = addresses.slice(1).reduce((each, at) => each.remove(at), set)
+    expect(rest.ranges.map(({ first }) => first)).toEqual(addresses.slice(0, 1))
+  })
 })

@@ -1,23 +1,40 @@
 /**
- * A set of whole numbers up to 128 bits, kept as disjoint inclusive ranges in ascending order.
+ * A set of whole numbers up to 128 bits, kept as disjoint inclusive ranges.
  *
  * Values never change: `add` and `remove` give a new set, so that a failed command drops its copy and nothing has to
- * be undone. Neighbouring ranges are always merged; hence the number after a range is free, and `firstFree` is one
- * binary search. First-fit allocation keeps a subnet's addresses in a handful of ranges whatever their number.
+ * be undone. Neighbouring ranges are always merged; first-fit allocation keeps a subnet's addresses in a handful of
+ * ranges whatever their number. Every edit and every search costs O(log n) in the number of ranges.
  */
+import {
+  align,
+  before,
+  beginningUpTo,
+  behind,
+  concat,
+  countWithin,
+  endingFrom,
+  freeFrom,
+  heightOf,
+  join,
+  type Range,
+  rangesOf,
+  type Tree,
+  treeOf,
+} from './range-tree.ts'
 
-export interface Range {
-  readonly first: bigint
-  readonly last: bigint
-}
+export type { Range } from './range-tree.ts'
 
 export class RangeSet {
-  static readonly empty = new RangeSet([])
+  static readonly empty = new RangeSet(undefined)
 
-  readonly #ranges: readonly Range[]
+  readonly #tree: Tree
 
-  private constructor(ranges: readonly Range[]) {
-    this.#ranges = ranges
+  private constructor(tree: Tree) {
+    this.#tree = tree
+  }
+
+  static #of(tree: Tree): RangeSet {
+    return tree === undefined ? RangeSet.empty : new RangeSet(tree)
   }
 
   static of(values: Iterable<bigint>): RangeSet {
@@ -36,40 +53,32 @@ export class RangeSet {
         merged[merged.length - 1] = { first: previous.first, last: range.last }
       }
     }
-    return merged.length === 0 ? RangeSet.empty : new RangeSet(merged)
+    return RangeSet.#of(treeOf(merged))
   }
 
+  /** Ascending. */
   get ranges(): readonly Range[] {
-    return this.#ranges
+    return [...rangesOf(this.#tree)]
   }
 
-  /** How many numbers the set holds. Linear in the number of ranges. */
+  /** How many numbers the set holds. */
   get size(): bigint {
-    return this.#ranges.reduce((sum, range) => sum + range.last - range.first + 1n, 0n)
+    return this.#tree?.sum ?? 0n
   }
 
-  /** Index of the first range that ends at or after `value`. */
-  #search(value: bigint): number {
-    let low = 0
-    let high = this.#ranges.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const range = this.#ranges[middle]
-      if (range !== undefined && range.last < value) low = middle + 1
-      else high = middle
-    }
-    return low
+  /** How many steps the longest search takes. */
+  get depth(): number {
+    return heightOf(this.#tree)
   }
 
   has(value: bigint): boolean {
-    const range = this.#ranges[this.#search(value)]
-    return range !== undefined && range.first <= value
+    return this.overlaps(value, value)
   }
 
   /** The lowest range of the set with a number in first..last, uncut. */
   firstOverlap(first: bigint, last: bigint): Range | undefined {
     checkOrder(first, last)
-    const range = this.#ranges[this.#search(first)]
+    const range = endingFrom(this.#tree, first)
     return range !== undefined && range.first <= last ? range : undefined
   }
 
@@ -77,38 +86,36 @@ export class RangeSet {
     return this.firstOverlap(first, last) !== undefined
   }
 
+  /** How many numbers of first..last it holds. */
+  countWithin(first: bigint, last: bigint): bigint {
+    checkOrder(first, last)
+    return countWithin(this.#tree, first, last)
+  }
+
   add(first: bigint, last: bigint = first): RangeSet {
     checkOrder(first, last)
     // One to either side counts as touching, so that neighbours merge.
-    const from = this.#search(first - 1n)
-    let to = from
-    let merged: Range = { first, last }
-    for (; to < this.#ranges.length; to++) {
-      const range = this.#ranges[to]
-      if (range === undefined || range.first > last + 1n) break
-      if (range.first <= first && range.last >= last) return this
-      merged = {
-        first: range.first < merged.first ? range.first : merged.first,
-        last: range.last > merged.last ? range.last : merged.last,
-      }
+    const lowest = this.firstOverlap(first - 1n, last + 1n)
+    if (lowest === undefined)
+      return new RangeSet(join(before(this.#tree, first), { first, last }, behind(this.#tree, last)))
+    if (lowest.first <= first && lowest.last >= last) return this
+    const highest = beginningUpTo(this.#tree, last + 1n) ?? lowest
+    const merged = {
+      first: lowest.first < first ? lowest.first : first,
+      last: highest.last > last ? highest.last : last,
     }
-    return new RangeSet(this.#ranges.toSpliced(from, to - from, merged))
+    return new RangeSet(join(before(this.#tree, lowest.first), merged, behind(this.#tree, highest.last)))
   }
 
   remove(first: bigint, last: bigint = first): RangeSet {
-    checkOrder(first, last)
-    const from = this.#search(first)
-    let to = from
-    const rest: Range[] = []
-    for (; to < this.#ranges.length; to++) {
-      const range = this.#ranges[to]
-      if (range === undefined || range.first > last) break
-      if (range.first < first) rest.push({ first: range.first, last: first - 1n })
-      if (range.last > last) rest.push({ first: last + 1n, last: range.last })
-    }
-    if (to === from) return this
-    const ranges = this.#ranges.toSpliced(from, to - from, ...rest)
-    return ranges.length === 0 ? RangeSet.empty : new RangeSet(ranges)
+    const lowest = this.firstOverlap(first, last)
+    if (lowest === undefined) return this
+    const highest = beginningUpTo(this.#tree, last) ?? lowest
+    let left = before(this.#tree, lowest.first)
+    let right = behind(this.#tree, highest.last)
+    if (lowest.first < first) left = join(left, { first: lowest.first, last: first - 1n }, undefined)
+    if (highest.last > last) right = join(undefined, { first: last + 1n, last: highest.last }, right)
+    return RangeSet.#of(concat(left, right))
   }
 
   /** The lowest number of low..high that is not in the set. */
@@ -116,20 +123,10 @@ export class RangeSet {
     return this.firstFreeBlock(low, high, 1n)
   }
 
-  /**
-   * The lowest multiple of `size` at which `size` free numbers begin, all within low..high. Costs one search and a
-   * step per range that lies between `low` and the answer.
-   */
+  /** The lowest multiple of `size`, a power of two, at which `size` free numbers begin, all within low..high. */
   firstFreeBlock(low: bigint, high: bigint, size: bigint): bigint | undefined {
-    const align = (value: bigint): bigint => ((value + size - 1n) / size) * size
-    let at = align(low)
-    for (let index = this.#search(at); at + size - 1n <= high; index++) {
-      const range = this.#ranges[index]
-      if (range === undefined || range.first > at + size - 1n) return at
-      // Also right for a range that the last step jumped over: nothing aligned lies between it and `at`.
-      at = align(range.last + 1n)
-    }
-    return undefined
+    const at = freeFrom(this.#tree, align(low, size), size)
+    return at + size - 1n <= high ? at : undefined
   }
 }
 
