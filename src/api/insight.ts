@@ -4,6 +4,11 @@
  */
 export interface Insight {
   explain(question: { readonly from: string; readonly to: string }): Promise<object>
+  /** Throws before it follows anything; then tells until the function that it gives is called. */
+  trace(
+    question: { readonly containers: readonly string[]; readonly port?: number },
+    tell: (message: object) => void,
+  ): () => void
   rules(container: string): Promise<object>
   picture(): Promise<object>
   followPicture(tell: (message: object) => void): () => void

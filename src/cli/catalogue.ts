@@ -237,6 +237,11 @@ const explain = leaf(
   'Say whether one end reaches another, hop by hop, and if not, why',
   async () => (await import('./commands/explain.ts')).explain,
 )
+const trace = leaf(
+  'trace',
+  'Follow packets of containers live through the rules of the host',
+  async () => (await import('./commands/trace.ts')).trace,
+)
 const rules = leaf(
   'rules',
   'Show the firewall rules that concern a container, and why they are there',
@@ -257,7 +262,7 @@ const complete = leaf(
 /** In the order of the help, by section. */
 export const sections: readonly { readonly title: string; readonly entries: readonly Entry[] }[] = [
   { title: 'Networks and what is on them', entries: [network, port, dns, lab] },
-  { title: 'What the network does, and why', entries: [explain, rules, graph] },
+  { title: 'What the network does, and why', entries: [explain, trace, rules, graph] },
   { title: 'Containers', entries: [run, exec, ps, logs, inspect, start, stop, restart, kill, rm] },
   { title: 'Containers, less often', entries: [attach, create, pause, rename, top, unpause, wait] },
   { title: 'Images', entries: [images, pull, load, importImage, tag, rmi] },

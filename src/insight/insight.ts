@@ -5,8 +5,11 @@ import type { Explanation } from './explanation.ts'
 import { PictureFeed, type PictureMessage } from './follow.ts'
 import { type OwnRules, rulesOf } from './own-rules.ts'
 import { type Picture, takePicture } from './picture.ts'
+import { Trace, type TraceMessage, type TraceQuestion } from './trace.ts'
 
 export interface Insight {
+  /** Follows packets until the function that it gives is called. Throws as `rules` does. */
+  trace(question: TraceQuestion, tell: (message: TraceMessage) => void): () => void
   /** Throws containerNotFound, containerNotRunning (the sender), invalidParameter. */
   explain(question: Question): Promise<Explanation>
   /** Throws containerNotFound, containerNotRunning. */
@@ -20,6 +23,10 @@ export function createInsight(engine: ObservedEngine): Insight {
   const feed = new PictureFeed(engine)
   return {
     explain: question => explain(engine, question),
+    trace(question, tell) {
+      const trace = new Trace(engine, question, tell)
+      return () => trace.close()
+    },
     rules: container => rulesOf(engine, container),
     picture: () => takePicture(engine),
     followPicture: tell => feed.follow(tell),

@@ -6,7 +6,7 @@ import { lineStream } from '../lines.ts'
 import type { Route } from '../router.ts'
 import { get } from './table.ts'
 
-export function insightOf({ insight }: Call): Insight {
+function insightOf({ insight }: Call): Insight {
   if (insight === undefined) throw fault('unavailable', 'this server answers no questions about the engine')
   return insight
 }
@@ -18,23 +18,32 @@ const isAsked = (call: Call, name: string): boolean => {
 }
 
 /**
- * Sends what `follow` tells, one line each, until the client goes. `follow` gives the function that ends it.
+ * Sends what `follow` tells, one line each, until the client goes. `follow` gives the function that ends it; what it
+ * throws is an ordinary error answer.
  */
-export async function streamOf(
+async function streamOf(
   call: Call,
   follow: (tell: (value: object) => void) => () => void,
 ): Promise<undefined> {
   const { response, signal } = call
   const lines = lineStream(call)
-  response.setHeader('Content-Type', 'application/x-ndjson')
-  response.writeHead(200)
-  response.flushHeaders()
-  const end = follow(value => lines.write(JSON.stringify(value)))
-  await new Promise<void>(resolve => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-    if (signal.aborted) resolve()
-  })
-  end()
+  // What is told before the head is out waits for it.
+  const early: object[] = []
+  let tell = (value: object): void => void early.push(value)
+  const end = follow(value => tell(value))
+  try {
+    response.setHeader('Content-Type', 'application/x-ndjson')
+    response.writeHead(200)
+    response.flushHeaders()
+    tell = value => lines.write(JSON.stringify(value))
+    for (const value of early) tell(value)
+    await new Promise<void>(resolve => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      if (signal.aborted) resolve()
+    })
+  } finally {
+    end()
+  }
   lines.end()
   return undefined
 }
@@ -59,8 +68,18 @@ const explain: Handler = async call =>
 
 const rules: Handler = async call => json(200, await insightOf(call).rules(param(call, 'id')))
 
+const trace: Handler = async call => {
+  const containers = asked(call, 'containers').split(',')
+  const port = Number(call.query.get('port') ?? 0)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw fault('invalidParameter', 'the port is not one')
+  const question = { containers, ...(port === 0 ? {} : { port }) }
+  return await streamOf(call, tell => insightOf(call).trace(question, tell))
+}
+
 export const insightRoutes: readonly Route<Handler>[] = [
   get('/linkspan/v1/explain', explain),
   get('/linkspan/v1/containers/:id/rules', rules),
   get('/linkspan/v1/picture', picture),
+  get('/linkspan/v1/trace', trace),
 ]

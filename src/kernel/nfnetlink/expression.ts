@@ -1,6 +1,6 @@
 /**
- * The few nftables expressions that a stateless port rewrite is made of. Each works on register 1, the only one
- * needed: load, compare, load an immediate, write it into the packet.
+ * The few nftables expressions that a stateless port rewrite and a trace rule are made of. Each works on register 1, the
+ * only one needed: load, compare, load an immediate, write it into the packet or its metadata.
  */
 
 import type { MessageWriter } from '../netlink/message.ts'
@@ -11,6 +11,9 @@ const NFT_REG_1 = 1
 
 const NFTA_META_DREG = 1
 const NFTA_META_KEY = 2
+const NFTA_META_SREG = 3
+const NFT_META_PROTOCOL = 1
+const NFT_META_NFTRACE = 12
 const NFT_META_L4PROTO = 16
 
 const NFTA_PAYLOAD_DREG = 1
@@ -42,6 +45,10 @@ export interface PayloadField {
 export type Expression =
   /** Loads the transport protocol's number (1 byte). */
   | { readonly expression: 'l4proto' }
+  /** Loads the ethertype (2 bytes, network order). */
+  | { readonly expression: 'ethertype' }
+  /** From here on the kernel tells what happens to the packet. */
+  | { readonly expression: 'trace' }
   | { readonly expression: 'load'; readonly field: PayloadField }
   /** The rule ends here unless the register holds these bytes. */
   | { readonly expression: 'equals'; readonly value: Uint8Array }
@@ -51,6 +58,8 @@ export type Expression =
 
 const kernelNames = {
   l4proto: 'meta',
+  ethertype: 'meta',
+  trace: 'meta',
   load: 'payload',
   equals: 'cmp',
   immediate: 'immediate',
@@ -69,6 +78,12 @@ function writeData(data: MessageWriter, expression: Expression): void {
   switch (expression.expression) {
     case 'l4proto':
       data.u32be(NFTA_META_DREG, NFT_REG_1).u32be(NFTA_META_KEY, NFT_META_L4PROTO)
+      break
+    case 'ethertype':
+      data.u32be(NFTA_META_DREG, NFT_REG_1).u32be(NFTA_META_KEY, NFT_META_PROTOCOL)
+      break
+    case 'trace':
+      data.u32be(NFTA_META_SREG, NFT_REG_1).u32be(NFTA_META_KEY, NFT_META_NFTRACE)
       break
     case 'load':
       data.u32be(NFTA_PAYLOAD_DREG, NFT_REG_1)
