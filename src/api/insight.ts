@@ -9,6 +9,8 @@ export interface Insight {
     question: { readonly containers: readonly string[]; readonly port?: number },
     tell: (message: object) => void,
   ): () => void
+  diagnose(): Promise<object>
+  mend(checks: readonly string[]): Promise<object>
   rules(container: string): Promise<object>
   picture(): Promise<object>
   followPicture(tell: (message: object) => void): () => void

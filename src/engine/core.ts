@@ -65,6 +65,11 @@ export class Core {
     return this.write(() => ({ change: command(), result: undefined }))
   }
 
+  /** Runs a job between commands. Not re-entrant. */
+  exclusively<T>(job: () => Promise<T>): Promise<T> {
+    return this.#writer.run(job)
+  }
+
   /** Runs what concerns one container after everything that was asked of it before. Not re-entrant. */
   withContainer<T>(id: Id, command: () => Promise<T>): Promise<T> {
     return this.#perContainer.run(id, command)

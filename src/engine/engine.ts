@@ -12,6 +12,7 @@ import { Applier } from './apply.ts'
 import { ContainerRecords } from './container-records.ts'
 import { Containers } from './containers.ts'
 import { Core } from './core.ts'
+import { findDrift, mendDrift } from './drift.ts'
 import { ensurePredefined, refuseForeignBridge } from './default-networks.ts'
 import { timestamp } from './events.ts'
 import { Execs } from './execs.ts'
@@ -168,6 +169,8 @@ async function assemble(
     state,
     kernel,
     blueprint: () => wholeBlueprint(state),
+    drift: () => findDrift(core, kernel, firewall),
+    mend: () => mendDrift(core, kernel, firewall),
     info: () => ({
       id: store.meta.hostId,
       version,

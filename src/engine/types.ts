@@ -4,6 +4,7 @@
  */
 import type { WatchedQuestion } from '../dns/index.ts'
 import type { Kernel } from '../kernel/index.ts'
+import type { Drift } from './drift.ts'
 import type { NameService } from './name-service.ts'
 import type { Readable } from 'node:stream'
 import type {
@@ -106,7 +107,7 @@ export interface Attachment {
   detach(): void
 }
 
-export type { NameService, WatchedQuestion }
+export type { Drift, NameService, WatchedQuestion }
 
 export interface EngineInfo {
   /** Stable id of this installation. */
@@ -216,7 +217,7 @@ export interface Engine {
   close(): Promise<void>
 }
 
-/** What of the kernel may be asked without changing anything. */
+/** What those who explain ask of the kernel. `run` is for mending what doctor was told to mend, and for nothing else. */
 export type KernelView = Pick<
   Kernel,
   | 'links'
@@ -229,6 +230,8 @@ export type KernelView = Pick<
   | 'ruleset'
   | 'iptables'
   | 'listeners'
+  | 'openSocket'
+  | 'run'
 >
 
 /** The engine as those see it who explain it: with the kernel it rules, and what it wants there. */
@@ -236,4 +239,8 @@ export interface ObservedEngine extends Engine {
   readonly kernel: KernelView
   /** Everything that must exist in the kernel because the state says so. */
   blueprint(): readonly KernelObject[]
+  /** Where the kernel differs from that. */
+  drift(): Promise<Drift>
+  /** Brings the kernel to it, and says what had to be done. */
+  mend(): Promise<Drift>
 }

@@ -6,3 +6,4 @@ export { codes, type Code, type Explanation, type Hop, type Verdict } from './ex
 export type { OwnRule, OwnRules } from './own-rules.ts'
 export { graphText, type GraphForm } from './graph.ts'
 export type { TracedPacket, TraceMessage } from './trace.ts'
+export type { Diagnosis, Finding } from './doctor.ts'

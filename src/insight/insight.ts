@@ -1,5 +1,6 @@
-/** Questions about the engine, answered from its records, its blueprint and the kernel. Nothing here changes either. */
+/** Questions about the engine, answered from its records, its blueprint and the kernel. Only `mend` changes anything. */
 import type { ObservedEngine } from '../engine/index.ts'
+import { diagnose, type Diagnosis, mend } from './doctor.ts'
 import { explain, type Question } from './explain.ts'
 import type { Explanation } from './explanation.ts'
 import { PictureFeed, type PictureMessage } from './follow.ts'
@@ -8,6 +9,9 @@ import { type Picture, takePicture } from './picture.ts'
 import { Trace, type TraceMessage, type TraceQuestion } from './trace.ts'
 
 export interface Insight {
+  diagnose(): Promise<Diagnosis>
+  /** Mends what can be mended, or only the checks that are named, and looks again. Throws invalidParameter. */
+  mend(checks: readonly string[]): Promise<Diagnosis>
   /** Follows packets until the function that it gives is called. Throws as `rules` does. */
   trace(question: TraceQuestion, tell: (message: TraceMessage) => void): () => void
   /** Throws containerNotFound, containerNotRunning (the sender), invalidParameter. */
@@ -27,6 +31,8 @@ export function createInsight(engine: ObservedEngine): Insight {
       const trace = new Trace(engine, question, tell)
       return () => trace.close()
     },
+    diagnose: () => diagnose(engine),
+    mend: checks => mend(engine, checks),
     rules: container => rulesOf(engine, container),
     picture: () => takePicture(engine),
     followPicture: tell => feed.follow(tell),

@@ -4,7 +4,7 @@ import { json, param, type Call, type Handler } from '../call.ts'
 import type { Insight } from '../insight.ts'
 import { lineStream } from '../lines.ts'
 import type { Route } from '../router.ts'
-import { get } from './table.ts'
+import { get, post } from './table.ts'
 
 function insightOf({ insight }: Call): Insight {
   if (insight === undefined) throw fault('unavailable', 'this server answers no questions about the engine')
@@ -77,7 +77,16 @@ const trace: Handler = async call => {
   return await streamOf(call, tell => insightOf(call).trace(question, tell))
 }
 
+const doctor: Handler = async call => json(200, await insightOf(call).diagnose())
+
+const fix: Handler = async call => {
+  const checks = (call.query.get('checks') ?? '').split(',').filter(name => name !== '')
+  return json(200, await insightOf(call).mend(checks))
+}
+
 export const insightRoutes: readonly Route<Handler>[] = [
+  get('/linkspan/v1/doctor', doctor),
+  post('/linkspan/v1/doctor/fix', fix),
   get('/linkspan/v1/explain', explain),
   get('/linkspan/v1/containers/:id/rules', rules),
   get('/linkspan/v1/picture', picture),
