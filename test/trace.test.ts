@@ -1,7 +1,9 @@
 /** Real packets, told in names; nothing of the tracing is left behind, whoever ends and how. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TracedPacket, TraceMessage } from '../src/insight/index.ts'
-import { linkspanBinary, TestHost, type Running } from './support/host.ts'
+import { linkspanBinary, run, TestHost, type Running } from './support/host.ts'
 import { until } from './support/until.ts'
 
 describe('trace', () => {
@@ -66,6 +68,53 @@ describe('trace', () => {
     })
     running.kill('SIGKILL')
     await until(async () => (await traceTables()) === '0')
+  })
+
+  it('captures each link of a way into one file that Wireshark reads', async () => {
+    const file = join(host.directory, 'way.pcapng')
+    const running = host.spawn(process.execPath, [
+      linkspanBinary,
+      'capture',
+      'cart',
+      '--path',
+      'internet:80',
+      '-w',
+      file,
+    ])
+    await until(() => running.output.includes('capturing into') && existsSync(file))
+    const links = async () => {
+      const { stdout } = await run(
+        'tshark',
+        [
+          '-r',
+          file,
+          '-Y',
+          'tcp.dstport == 80 && tcp.flags.syn == 1',
+          '-T',
+          'fields',
+          '-e',
+          'frame.interface_name',
+          '-e',
+          'frame.interface_description',
+          '-e',
+          'ip.src',
+        ],
+        process.env,
+      )
+      return stdout
+        .trim()
+        .split('\n')
+        .map(line => line.split('\t'))
+    }
+    await host.docker('exec', 'cart', 'wget', '-qO-', 'http://180.76.3.151/')
+    await until(async () => (await links()).length >= 3)
+    const seen = await links()
+    expect(seen.map(([, , source]) => source)).toEqual(['172.18.0.3', '172.18.0.3', '10.10.101.105'])
+    expect(seen[0]?.[0]).toMatch(/^veth/)
+    expect(seen[0]?.[1]).toMatch(/^hop \d+, veth: eth0|^hop \d+, veth: \d+ ⇄ \d+, eth0 of cart/)
+    expect(seen[2]?.[0]).toBe('eth0')
+    running.kill('SIGINT')
+    expect((await host.linkspan('capture', 'cart')).stderr).toContain('-w FILE')
   })
 
   it('leaves nothing behind when the engine is killed', async () => {

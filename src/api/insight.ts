@@ -9,6 +9,10 @@ export interface Insight {
     question: { readonly containers: readonly string[]; readonly port?: number },
     tell: (message: object) => void,
   ): () => void
+  capture(
+    question: { readonly container: string; readonly to?: string },
+    write: (bytes: Uint8Array) => void,
+  ): Promise<() => void>
   diagnose(): Promise<object>
   mend(checks: readonly string[]): Promise<object>
   rules(container: string): Promise<object>

@@ -247,6 +247,11 @@ const doctor = leaf(
   'Look the host over, say what is wrong and how to mend it',
   async () => (await import('./commands/doctor.ts')).doctor,
 )
+const capture = leaf(
+  'capture',
+  'Capture a container, or each link of a way, as one file for Wireshark',
+  async () => (await import('./commands/capture.ts')).capture,
+)
 const rules = leaf(
   'rules',
   'Show the firewall rules that concern a container, and why they are there',
@@ -267,7 +272,7 @@ const complete = leaf(
 /** In the order of the help, by section. */
 export const sections: readonly { readonly title: string; readonly entries: readonly Entry[] }[] = [
   { title: 'Networks and what is on them', entries: [network, port, dns, lab] },
-  { title: 'What the network does, and why', entries: [explain, trace, rules, graph, doctor] },
+  { title: 'What the network does, and why', entries: [explain, trace, capture, rules, graph, doctor] },
   { title: 'Containers', entries: [run, exec, ps, logs, inspect, start, stop, restart, kill, rm] },
   { title: 'Containers, less often', entries: [attach, create, pause, rename, top, unpause, wait] },
   { title: 'Images', entries: [images, pull, load, importImage, tag, rmi] },

@@ -1,5 +1,6 @@
 /** Questions about the engine, answered from its records, its blueprint and the kernel. Only `mend` changes anything. */
 import type { ObservedEngine } from '../engine/index.ts'
+import { capture, type CaptureQuestion } from './capture.ts'
 import { diagnose, type Diagnosis, mend } from './doctor.ts'
 import { explain, type Question } from './explain.ts'
 import type { Explanation } from './explanation.ts'
@@ -9,6 +10,8 @@ import { type Picture, takePicture } from './picture.ts'
 import { Trace, type TraceMessage, type TraceQuestion } from './trace.ts'
 
 export interface Insight {
+  /** Writes pcapng until the function that it gives is called. */
+  capture(question: CaptureQuestion, write: (bytes: Uint8Array) => void): Promise<() => void>
   diagnose(): Promise<Diagnosis>
   /** Mends what can be mended, or only the checks that are named, and looks again. Throws invalidParameter. */
   mend(checks: readonly string[]): Promise<Diagnosis>
@@ -33,6 +36,7 @@ export function createInsight(engine: ObservedEngine): Insight {
     },
     diagnose: () => diagnose(engine),
     mend: checks => mend(engine, checks),
+    capture: (question, write) => capture(engine, question, write),
     rules: container => rulesOf(engine, container),
     picture: () => takePicture(engine),
     followPicture: tell => feed.follow(tell),

@@ -1,6 +1,7 @@
 /** Linux, as far as networking needs it, in typed functions. What other floors use comes through here. */
 
 export { openKernel } from './client.ts'
+export { Capture, type Frame } from './capture.ts'
 export { linkCounters, type LinkCounters } from './counters.ts'
 export { KernelError, type KernelErrorFields } from './error.ts'
 export { field } from './nfnetlink/field.ts'

@@ -84,7 +84,37 @@ const fix: Handler = async call => {
   return json(200, await insightOf(call).mend(checks))
 }
 
+/** What a reader of a capture may lag behind before blocks are left out: whole blocks, so that the file stays readable. */
+const captureBacklog = 32 * 1024 * 1024
+
+const capture: Handler = async call => {
+  const { response, signal } = call
+  const to = call.query.get('to')
+  const question = { container: asked(call, 'container'), ...(to === null || to === '' ? {} : { to }) }
+  const early: Uint8Array[] = []
+  let write = (bytes: Uint8Array): void => void early.push(bytes)
+  const end = await insightOf(call).capture(question, bytes => write(bytes))
+  try {
+    response.setHeader('Content-Type', 'application/octet-stream')
+    response.writeHead(200)
+    write = bytes => {
+      if (response.destroyed || response.writableLength > captureBacklog) return
+      response.write(bytes)
+    }
+    for (const bytes of early) write(bytes)
+    await new Promise<void>(resolve => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      if (signal.aborted) resolve()
+    })
+  } finally {
+    end()
+  }
+  response.end()
+  return undefined
+}
+
 export const insightRoutes: readonly Route<Handler>[] = [
+  get('/linkspan/v1/capture', capture),
   get('/linkspan/v1/doctor', doctor),
   post('/linkspan/v1/doctor/fix', fix),
   get('/linkspan/v1/explain', explain),
