@@ -1143,6 +1143,31 @@ describe('connect', () => {
     expect((await del('/networks/dual')).status).toBe(204)
   })
 
+  it('carries packets on a network that has IPv6 alone, and on one that has no way out', async () => {
+    await create({ Name: 'six', EnableIPv4: false, EnableIPv6: true, IPAM: pool({ Subnet: 'fd66::/64' }) })
+    await create({ Name: 'inner', Internal: true, IPAM: pool({ Subnet: '0.0.0.0/28' }) })
+    for (const name of ['web', 'db']) {
+      for (const network of ['six', 'inner']) expect((await connect(network, name)).status).toBe(200)
+    }
+    const view = await json<{ NetworkSettings: { Networks: Record<string, Body> } }>('/containers/db/json')
+    expect(view.NetworkSettings.Networks).toMatchObject({
+      six: {
+        IPAddress: '',
+        IPPrefixLen: 0,
+        Gateway: '',
+        GlobalIPv6Address: 'fd66::3',
+        IPv6Gateway: 'fd66::1',
+      },
+      inner: { IPPrefixLen: 28, Gateway: '', GlobalIPv6Address: '' },
+    })
+    await host.ok('exec', 'web', 'ping', '-6', '-c1', '-W5', 'db.six')
+    await host.ok('exec', 'web', 'ping', '-4', '-c1', '-W5', 'db.inner')
+    for (const name of ['web', 'db']) {
+      for (const network of ['six', 'inner']) expect((await disconnect(network, name)).status).toBe(200)
+    }
+    for (const network of ['six', 'inner']) expect((await del(`/networks/${network}`)).status).toBe(204)
+  })
+
   it('shows empty objects as they were sent', async () => {
     const shown = async (config: Body): Promise<Body | undefined> => {
       expect((await connect('second', 'db', config)).status).toBe(200)
@@ -1912,5 +1937,59 @@ describe('a daemon with pools and options of its own', () => {
     ])
     // What was there before is as it was, containers included.
     expect(Object.keys((await json<NetworkView>('/networks/shop')).Containers)).toEqual([ids.get('web')])
+  })
+
+  it('gives the default bridge what its flags say', async () => {
+    // It keeps its settings while containers use it.
+    for (const { Id } of await json<{ Id: string }[]>('/containers/json?all=1')) {
+      await del(`/containers/${Id}?force=1`)
+    }
+    await host.stop()
+    await host.start(
+      [
+        '--bip 10.98.0.1/24 --fixed-cidr 10.98.0.128/25 --default-gateway 10.98.0.254',
+        '--ipv6 --bip6 fd98::1/64 --mtu 1450 --icc=false --ip 127.0.0.1',
+        '--host tcp://127.0.0.1:2375',
+      ]
+        .join(' ')
+        .split(' '),
+    )
+    expect(await json('/networks/bridge')).toMatchObject({
+      EnableIPv6: true,
+      IPAM: {
+        Config: [
+          {
+            Subnet: '10.98.0.0/24',
+            IPRange: '10.98.0.128/25',
+            Gateway: '10.98.0.1',
+            AuxiliaryAddresses: { DefaultGatewayIPv4: '10.98.0.254' },
+          },
+          { Subnet: 'fd98::/64', Gateway: 'fd98::1' },
+        ],
+      },
+      Options: {
+        'com.docker.network.bridge.enable_icc': 'false',
+        'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1',
+        'com.docker.network.driver.mtu': '1450',
+      },
+    })
+    await container('flagged')
+    const inside = await host.ok('exec', 'flagged', 'sh', '-c', 'ip addr show eth0; ip route')
+    for (const text of ['mtu 1450', '10.98.0.128/24', 'fd98::2/64', 'default via 10.98.0.254']) {
+      expect(inside).toContain(text)
+    }
+    expect((await json<{ Warnings: string[] }>('/info')).Warnings).toEqual([
+      expect.stringMatching(/^WARNING: API is accessible on http:\/\/127\.0\.0\.1:2375 without encryption\./),
+    ])
+    await del('/containers/flagged?force=1')
+  })
+
+  it('has no default network with --bridge none', async () => {
+    await host.stop()
+    await host.start(['--bridge', 'none'])
+    expect((await get('/networks/bridge')).status).toBe(404)
+    await container('unplugged')
+    expect(await host.ok('exec', 'unplugged', 'ls', '/sys/class/net')).not.toContain('eth')
+    await del('/containers/unplugged?force=1')
   })
 })

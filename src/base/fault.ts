@@ -181,7 +181,7 @@ const catalogue = {
   markedForRemoval: [
     409,
     (container: string) =>
-      `container ${container} is marked for removal and cannot be connected or disconnected to the network`,
+      `Container ${container} is marked for removal and cannot be connected or disconnected to the network`,
   ],
 
   // Published ports

@@ -8,6 +8,7 @@ import type { DaemonOptions } from '../daemon-options.ts'
 import { openResolver } from '../dns/index.ts'
 import { type Kernel, openKernel } from '../kernel/index.ts'
 import { difference, type Difference, embeddedResolver, isEmpty } from '../network/index.ts'
+import { Alone } from './alone.ts'
 import { Applier } from './apply.ts'
 import { ContainerRecords } from './container-records.ts'
 import { Containers } from './containers.ts'
@@ -68,6 +69,15 @@ export async function openEngine(
     await opened.close()
     throw error
   }
+}
+
+/** Who can open a connection to such an address can do everything that root can. */
+function openApiWarnings({ listen }: DaemonOptions): readonly string[] {
+  return listen.flatMap(address =>
+    address.kind === 'tcp'
+      ? `WARNING: API is accessible on http://${address.host}:${address.port} without encryption. Access to the remote API is equivalent to root access on the host.`
+      : [],
+  )
 }
 
 /** What has to be closed, the last first. */
@@ -154,6 +164,7 @@ async function assemble(
   const memberships = new Memberships(core, records, joining, files)
   const execs = new Execs(core, lifecycle)
   const imageCommands = new Images(core)
+  const pruning = new Alone('a prune operation')
   const names = new NameQuestions(core, resolver)
 
   await lifecycle.recover()
@@ -179,7 +190,7 @@ async function assemble(
       runtime: runtime.info,
       firewall: { driver: firewall.driver, reason: firewall.reason },
       ipForwarding: isOn(4),
-      warnings: [...forwarding.warnings, ...routeWarnings.warnings],
+      warnings: [...openApiWarnings(options), ...forwarding.warnings, ...routeWarnings.warnings],
       defaultAddressPools: options.defaultAddressPools,
       startedAt,
     }),
@@ -188,7 +199,7 @@ async function assemble(
     removeNetwork: term => networks.remove(term),
     connectNetwork: (network, container, request) => memberships.connect(network, container, request),
     disconnectNetwork: (network, container, force) => memberships.disconnect(network, container, force),
-    pruneNetworks: selects => networks.prune(selects),
+    pruneNetworks: (selects, signal) => pruning.run(() => networks.prune(selects, signal)),
 
     createContainer: request => containers.create(request),
     startContainer: term => containers.start(term),
@@ -206,7 +217,7 @@ async function assemble(
     containerFiles: async term => await runtime.files(state.findContainer(term).id),
     containerProcesses: term => containers.processes(term),
     updateContainer: (term, policy) => containers.updateRestartPolicy(term, policy),
-    pruneContainers: selects => containers.prune(selects),
+    pruneContainers: selects => pruning.run(() => containers.prune(selects)),
 
     createExec: async (container, request) => execs.create(container, request),
     exec: id => execs.get(id),
@@ -218,7 +229,7 @@ async function assemble(
     pullImage: (reference, auth, progress) => imageCommands.pull(reference, auth, progress),
     tagImage: (term, reference) => imageCommands.tag(term, reference),
     removeImage: (term, how) => imageCommands.remove(term, how),
-    pruneImages: () => imageCommands.prune(),
+    pruneImages: () => pruning.run(() => imageCommands.prune()),
 
     namesSeenBy: term => names.seen(term),
     watchNames: (term, tell) => names.watch(term, tell),

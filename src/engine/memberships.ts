@@ -25,6 +25,7 @@ export class Memberships {
     const { id } = this.#core.state.findContainer(containerTerm)
     await this.#core.withContainer(id, async () => {
       const container = this.#records.current(id)
+      checkStays(container)
       checkConnectable(container, this.#core.state.networkMeant(term))
       if (isUp(container)) await this.#connectRunning(container, term, request)
       else await this.#connectStopped(container, term, request)
@@ -36,6 +37,7 @@ export class Memberships {
     const { id } = state.findContainer(containerTerm)
     await this.#core.withContainer(id, async () => {
       const container = this.#records.current(id)
+      checkStays(container)
       const membership = membershipOf(container, term, force ? undefined : state.findNetwork(term).id)
       if (networkModeOf(container).kind === 'host') throw fault('disconnectHost')
       const sandbox = state.sandboxOf(id)
@@ -93,6 +95,11 @@ export class Memberships {
     const membership = { network: network?.name ?? term, networkId: network?.id ?? '', request }
     await this.#records.update(container.id, { memberships: [...others, membership] })
   }
+}
+
+/** A container that is being removed has no use for networks. */
+function checkStays({ id, state }: Container): void {
+  if (state.status === 'removing' || state.status === 'dead') throw fault('markedForRemoval', id)
 }
 
 function membershipOf(container: Container, term: string, networkId: Id | undefined) {

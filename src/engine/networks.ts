@@ -85,7 +85,7 @@ export class Networks {
   }
 
   /** Removes unused user-defined networks for which `selects` holds; one that cannot be removed is logged and left. */
-  async prune(selects: (network: Network) => boolean): Promise<readonly string[]> {
+  async prune(selects: (network: Network) => boolean, signal: AbortSignal): Promise<readonly string[]> {
     const { state, log } = this.#core
     const candidates = [...state.networks.values()].filter(
       network =>
@@ -96,6 +96,7 @@ export class Networks {
     )
     const removed: string[] = []
     for (const { id, name } of candidates) {
+      if (signal.aborted) break
       try {
         await this.remove(id)
         removed.push(name)

@@ -135,8 +135,11 @@ export interface Engine {
   removeNetwork(term: string): Promise<void>
   connectNetwork(network: string, container: string, request: EndpointRequest): Promise<void>
   disconnectNetwork(network: string, container: string, force: boolean): Promise<void>
-  /** Removes user-defined networks without endpoints for which `selects` is true; answers with their names. */
-  pruneNetworks(selects: (network: Network) => boolean): Promise<readonly string[]>
+  /**
+   * Removes user-defined networks without endpoints for which `selects` is true; answers with their names. One prune of
+   * any kind runs at a time: throws conflict. `signal` ends it between two networks.
+   */
+  pruneNetworks(selects: (network: Network) => boolean, signal: AbortSignal): Promise<readonly string[]>
 
   // Containers
   createContainer(

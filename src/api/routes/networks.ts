@@ -144,11 +144,12 @@ async function disconnect(call: Call) {
   return empty(200)
 }
 
-async function prune({ engine, query }: Call) {
+async function prune({ engine, query, signal }: Call) {
   const { before, selectsLabels } = pruneFilter(query.get('filters'))
   const names = await engine.pruneNetworks(
     network =>
       selectsLabels(network.labels) && (before === undefined || nanoseconds(network.created) < before),
+    signal,
   )
   return json(200, { NetworksDeleted: names.length === 0 ? null : names })
 }
