@@ -63,7 +63,11 @@ describe.skipIf(cannotRun !== '')('in a kernel', () => {
     for (const address of ['10.1.0.2', 'fd01::2']) {
       shell(`ip neighbour replace ${address} lladdr ${wrong} dev veth0 nud stale`)
     }
+    // Another interface had the name then: nothing is sent, and the MAC of this one says so.
+    const other = announceOnce(path, 'eth0', wrong)
+    expect(shell('ip neighbour show dev veth0 10.1.0.2')).toContain(`lladdr ${wrong}`)
     const announced = announceOnce(path, 'eth0')
+    expect(other).toBe(announced)
     expect(shell('ip -brief link show eth0', path)).toContain(announced)
     expect(shell('ip neighbour show dev veth0 10.1.0.2')).toContain(`lladdr ${announced}`)
     expect(shell('ip neighbour show dev veth0 fd01::2')).toContain(`lladdr ${announced}`)

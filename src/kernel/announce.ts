@@ -71,9 +71,9 @@ export function internetChecksum(bytes: Buffer): number {
 
 /**
  * Announces every address of the link once and returns the link's MAC; undefined if the link, or the namespace, is not
- * there any more.
+ * there any more. With `onlyMac` nothing is sent if the link has another MAC: another one came to have its name.
  */
-export function announceOnce(namespace: string, linkName: string): string | undefined {
+export function announceOnce(namespace: string, linkName: string, onlyMac?: string): string | undefined {
   const doing = `announce the addresses of ${linkName}`
   try {
     const { route, packet } = inNamespace(namespace, () => ({
@@ -81,7 +81,7 @@ export function announceOnce(namespace: string, linkName: string): string | unde
       packet: call(doing, 'socket', AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0),
     }))
     try {
-      return sendAnnouncements(route, packet, linkName, doing)
+      return sendAnnouncements(route, packet, linkName, doing, onlyMac)
     } finally {
       route.close()
       // Closing a packet socket waits for an RCU grace period: on libuv's pool it keeps nobody waiting.
@@ -98,9 +98,11 @@ function sendAnnouncements(
   packet: number,
   linkName: string,
   doing: string,
+  onlyMac: string | undefined,
 ): string | undefined {
   const link = findLink(route, linkName)
   if (link === undefined) return undefined
+  if (onlyMac !== undefined && link.mac !== onlyMac) return link.mac
   const mac = parseMac(link.mac)
   const target = Buffer.alloc(20)
   target.writeUInt16LE(AF_PACKET, 0)

@@ -322,9 +322,9 @@ export class Executor {
     return portHolder(spec)
   }
 
-  /** Announces the addresses of a link once; undefined when the link or its namespace is gone. */
-  announce(netns: NetnsName, link: string): string | undefined {
-    return announceOnce(this.#pool.path(netns), link)
+  /** Announces the addresses of a link once, if it has that MAC; undefined when the link or its namespace is gone. */
+  announce(netns: NetnsName, link: string, onlyMac?: string): string | undefined {
+    return announceOnce(this.#pool.path(netns), link, onlyMac)
   }
 
   close(): void {

@@ -155,6 +155,22 @@ describe.skipIf(cannotRun !== '')('reservations', () => {
     )
   })
 
+  test.each(['tcp', 'udp'] as const)(
+    'the %s sockets are given to one after the other who serves them',
+    protocol => {
+      const range = spec({ protocol, to: 8082 })
+      ports.reserve(range)
+      for (let turn = 0; turn < 2; turn++) {
+        const sockets = ports.serve(range)
+        expect(sockets).toHaveLength(3)
+        for (const descriptor of sockets) closeSync(descriptor)
+      }
+      ports.release(range)
+      ports.reserve(range)
+      expect(ports.serve(range).map(closeSync)).toHaveLength(3)
+    },
+  )
+
   test('connections are never accepted: their first packet is dropped', () => {
     ports.reserve(spec())
     const client = openInternetSocket(4, 'tcp')

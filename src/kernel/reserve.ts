@@ -92,6 +92,8 @@ export function subtractRanges(
 /** The reservations of one process in the namespace of its thread. */
 export class PortReservations {
   readonly #held = new Map<string, Reservation>()
+  /** Sockets whose filter was taken off: whoever serves them may change, and the kernel minds a second time. */
+  readonly #served = new Set<number>()
   readonly #record: string
   /** What is in the sysctl because of us. Ports that the administrator reserved already are not ours to give back. */
   #added: readonly PortRange[] = []
@@ -119,20 +121,24 @@ export class PortReservations {
     const reservation = this.#held.get(key)
     if (reservation === undefined) return false
     this.#held.delete(key)
-    for (const descriptor of reservation.sockets) closeSync(descriptor)
+    for (const descriptor of reservation.sockets) {
+      this.#served.delete(descriptor)
+      closeSync(descriptor)
+    }
     if (reservation.wide.length > 0) this.#unreserveWide()
     return true
   }
 
   /**
    * Copies of a reservation's sockets that receive what comes to them. The filter belongs to the socket, not to the
-   * descriptor: it is taken off for both.
+   * descriptor: it is taken off for both. May be asked for again, when those who had the copies have closed them.
    */
   serve(spec: ReservationSpec): readonly number[] {
     const doing = `serve ${spec.address} ports ${spec.from}-${spec.to}/${spec.protocol}`
     const sockets = spec.protocol === 'sctp' ? [] : (this.#held.get(keyOf(spec))?.sockets ?? [])
     return sockets.map(descriptor => {
-      setOption(doing, descriptor, SOL_SOCKET, SO_DETACH_FILTER, 0)
+      if (!this.#served.has(descriptor)) setOption(doing, descriptor, SOL_SOCKET, SO_DETACH_FILTER, 0)
+      this.#served.add(descriptor)
       if (spec.protocol === 'tcp') call(doing, 'listen', descriptor, SERVING_BACKLOG)
       return call(doing, 'fcntl', descriptor, F_DUPFD_CLOEXEC, 0)
     })
@@ -141,6 +147,7 @@ export class PortReservations {
   close(): void {
     for (const { sockets } of this.#held.values()) for (const descriptor of sockets) closeSync(descriptor)
     this.#held.clear()
+    this.#served.clear()
     this.#unreserveWide()
   }
 

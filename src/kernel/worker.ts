@@ -118,7 +118,7 @@ class Service {
       if (left < 1) return
       const timer = setTimeout(() => {
         try {
-          if (this.#executor.announce(netns, link) === mac) repeat(left - 1)
+          if (this.#executor.announce(netns, link, mac) === mac) repeat(left - 1)
         } catch {
           // A neighbour that missed this one will ask.
         }
