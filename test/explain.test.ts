@@ -1,6 +1,6 @@
 /** explain, rules and graph as people and scripts use them: every code is brought about on a real host. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { codes, type Explanation, type OwnRules } from '../src/insight/index.ts'
+import { codes, type Explanation, type OwnRules, type Verification } from '../src/insight/index.ts'
 import { TestHost } from './support/host.ts'
 
 describe('explain', () => {
@@ -172,6 +172,39 @@ describe('explain', () => {
     await host.shell(`ip link set ${port} down`)
     expect(await blockedBy('web', 'internet:443')).toBe('LINK_DOWN')
     await host.shell(`ip link set ${port} up`)
+  })
+
+  it('sends a probe when it is asked to, and says whether it agrees', async () => {
+    const verified = async (from: string, to: string) => {
+      const { stdout, stderr, code } = await host.linkspan(
+        'explain',
+        '--verify',
+        '--format',
+        'json',
+        from,
+        to,
+      )
+      if (stdout === '') throw new Error(stderr)
+      return { code, ...(JSON.parse(stdout) as Verification) }
+    }
+    const open = await verified('shop1', 'db:80')
+    expect(open).toMatchObject({ code: 0, Probe: { Result: 'connected', Agrees: true } })
+    expect(open.Probe.Packets).toContainEqual(
+      expect.objectContaining({ Flags: 'SYN', From: expect.objectContaining({ Name: 'shop1' }) as unknown }),
+    )
+    expect(await verified('shop1', 'db:5432')).toMatchObject({
+      code: 1,
+      Probe: { Result: 'ECONNREFUSED', Agrees: true },
+    })
+    const dropped = await verified('shop1', 'web:80')
+    expect(dropped).toMatchObject({
+      code: 1,
+      Code: 'NET_ISOLATED',
+      Probe: { Result: 'timeout', Agrees: true },
+    })
+    expect(dropped.Probe.Packets.map(({ Verdict }) => Verdict)).toContain('DROPPED')
+    expect(await verified('host', 'web:80')).toMatchObject({ code: 0, Probe: { Agrees: true } })
+    expect((await host.linkspan('explain', '--verify', 'internet', 'web:80')).stderr).toContain('no probe')
   })
 
   it('met every code there is', () => {

@@ -4,6 +4,7 @@
  */
 export interface Insight {
   explain(question: { readonly from: string; readonly to: string }): Promise<object>
+  verify(question: { readonly from: string; readonly to: string }): Promise<object>
   /** Throws before it follows anything; then tells until the function that it gives is called. */
   trace(
     question: { readonly containers: readonly string[]; readonly port?: number },

@@ -267,6 +267,7 @@ const complete = leaf(
   'complete',
   'Print what bash, zsh or fish needs to complete commands and names',
   async () => (await import('./commands/complete.ts')).complete,
+  ['completion'],
 )
 
 /** In the order of the help, by section. */

@@ -8,6 +8,7 @@ import { PictureFeed, type PictureMessage } from './follow.ts'
 import { type OwnRules, rulesOf } from './own-rules.ts'
 import { type Picture, takePicture } from './picture.ts'
 import { Trace, type TraceMessage, type TraceQuestion } from './trace.ts'
+import { verify, type Verification } from './verify.ts'
 
 export interface Insight {
   /** Writes pcapng until the function that it gives is called. */
@@ -19,6 +20,8 @@ export interface Insight {
   trace(question: TraceQuestion, tell: (message: TraceMessage) => void): () => void
   /** Throws containerNotFound, containerNotRunning (the sender), invalidParameter. */
   explain(question: Question): Promise<Explanation>
+  /** As `explain`, and sends a probe to see whether it is so. */
+  verify(question: Question): Promise<Verification>
   /** Throws containerNotFound, containerNotRunning. */
   rules(container: string): Promise<OwnRules>
   picture(): Promise<Picture>
@@ -30,6 +33,7 @@ export function createInsight(engine: ObservedEngine): Insight {
   const feed = new PictureFeed(engine)
   return {
     explain: question => explain(engine, question),
+    verify: question => verify(engine, question),
     trace(question, tell) {
       const trace = new Trace(engine, question, tell)
       return () => trace.close()

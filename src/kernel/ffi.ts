@@ -33,6 +33,7 @@ const prototypes = {
   shutdown: 'int shutdown(int, int)',
   getsockname: 'int getsockname(int, void *, void *)',
   setsockopt: 'int setsockopt(int, int, int, void *, uint32_t)',
+  getsockopt: 'int getsockopt(int, int, int, void *, void *)',
   send: 'int64_t send(int, void *, size_t, int)',
   sendto: 'int64_t sendto(int, void *, size_t, int, void *, uint32_t)',
   recv: 'int64_t recv(int, void *, size_t, int)',

@@ -63,8 +63,11 @@ function asked(call: Call, name: string): string {
   return value
 }
 
-const explain: Handler = async call =>
-  json(200, await insightOf(call).explain({ from: asked(call, 'from'), to: asked(call, 'to') }))
+const explain: Handler = async call => {
+  const question = { from: asked(call, 'from'), to: asked(call, 'to') }
+  const insight = insightOf(call)
+  return json(200, await (isAsked(call, 'verify') ? insight.verify(question) : insight.explain(question)))
+}
 
 const rules: Handler = async call => json(200, await insightOf(call).rules(param(call, 'id')))
 

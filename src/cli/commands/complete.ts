@@ -34,6 +34,8 @@ async function operands(context: Context, command: Command, position: number): P
   const words = command.usage.split(' ').filter(word => word !== '[OPTIONS]')
   const word = words[Math.min(position, words.length - 1)] ?? ''
   if (word.includes('CONTAINER')) return running(context, true)
+  if (word === 'FROM' || word.startsWith('TO['))
+    return [...(await running(context, true)), ['host', 'this host'], ['internet', 'somebody outside']]
   if (word.includes('NETWORK')) return networks(context)
   if (word.includes('IMAGE')) return images(context)
   if (word.startsWith('NAME'))

@@ -3,7 +3,7 @@ import type { Diagnosis, Finding } from '../../insight/index.ts'
 import { defineCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
 import { boolean, text } from '../flags.ts'
-import { checkJsonFormat } from './explain.ts'
+import { checkJsonFormat } from '../json-format.ts'
 
 const marks = { ok: '✓', warning: '!', error: '✗' } as const
 

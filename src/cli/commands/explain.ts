@@ -1,21 +1,23 @@
 /** `explain`: whether FROM reaches TO, hop by hop, and if not, why. */
-import type { Explanation, Hop } from '../../insight/index.ts'
+import type { Explanation, Hop, Verification } from '../../insight/index.ts'
 import { defineCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
-import { text } from '../flags.ts'
+import { boolean, text } from '../flags.ts'
+import { checkJsonFormat } from '../json-format.ts'
+import { packetText } from './trace.ts'
 
-export function checkJsonFormat(format: string): boolean {
-  if (format !== '' && format !== 'json') throw new Failure(`invalid --format ${format}: there is json`, 125)
-  return format === 'json'
-}
-
+/** Of --verify: the kernel does something else than was said. */
+const disagreement = 3
 const statuses = { REACHABLE: 0, BLOCKED: 1, UNKNOWN: 2 } as const
 /** Of an error that is no answer: an unknown container, no engine. */
 export const errorStatus = 125
 
 export const explain = defineCommand({
   usage: '[OPTIONS] FROM TO[:PORT][/PROTO]',
-  flags: { format: text("'json' for JSON") },
+  flags: {
+    verify: boolean('Send a TCP probe, follow it, and say whether it does what was said'),
+    format: text("'json' for JSON"),
+  },
   minimum: 2,
   maximum: 2,
   examples: [
@@ -27,14 +29,28 @@ export const explain = defineCommand({
   run: async (context, values, [from = '', to = '']) => {
     const asJson = checkJsonFormat(values.format)
     const answer = await context.client
-      .json<Explanation>('GET', '/linkspan/v1/explain', { query: { from, to } })
+      .json<Explanation | Verification>('GET', '/linkspan/v1/explain', {
+        query: { from, to, verify: values.verify },
+      })
       .catch((error: unknown) => {
         throw new Failure(error instanceof Error ? error.message : String(error), errorStatus, {
           cause: error,
         })
       })
     context.print(asJson ? JSON.stringify(answer) : explanationText(answer))
-    return statuses[answer.Verdict]
+    if (!('Probe' in answer)) return statuses[answer.Verdict]
+    const { Result, Agrees, Packets } = answer.Probe
+    if (!asJson) {
+      for (const packet of Packets) context.print(packetText(packet))
+      const word =
+        Agrees === null
+          ? 'the model did not commit itself'
+          : Agrees
+            ? 'model and kernel agree'
+            : 'model and kernel DISAGREE: please report this'
+      context.print(`probe ${Result}: ${word}`)
+    }
+    return Agrees === false ? disagreement : statuses[answer.Verdict]
   },
 })
 

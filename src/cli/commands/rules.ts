@@ -3,7 +3,7 @@ import type { OwnRules } from '../../insight/index.ts'
 import { defineCommand } from '../command.ts'
 import { text } from '../flags.ts'
 import { alignColumns } from '../table.ts'
-import { checkJsonFormat } from './explain.ts'
+import { checkJsonFormat } from '../json-format.ts'
 
 export const rules = defineCommand({
   usage: '[OPTIONS] CONTAINER',

@@ -3,7 +3,7 @@ import type { TracedPacket, TraceMessage } from '../../insight/index.ts'
 import { defineCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
 import { text } from '../flags.ts'
-import { checkJsonFormat } from './explain.ts'
+import { checkJsonFormat } from '../json-format.ts'
 
 export const trace = defineCommand({
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
