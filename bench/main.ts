@@ -10,6 +10,7 @@ import { connect } from './connect.ts'
 import { openContext, type Context } from './context.ts'
 import { dns } from './dns.ts'
 import { makeBusyboxArchive } from './engine.ts'
+import { explain } from './explain.ts'
 import { network } from './network.ts'
 import { ports } from './ports.ts'
 import { run } from './run-container.ts'
@@ -21,6 +22,7 @@ const sections: Readonly<Record<string, (context: Context) => Promise<Section>>>
   run,
   ports,
   dns,
+  explain,
 }
 
 const directory = process.env['LINKSPAN_BENCH_DIR']
