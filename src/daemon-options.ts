@@ -44,6 +44,14 @@ export interface DefaultBridgeOptions {
   readonly mtu: number | undefined
 }
 
+export interface WebOptions {
+  /** Loopback address. */
+  readonly host: string
+  readonly port: number
+  /** Served from the start; otherwise when `linkspan ui` asks for it, on another port if this one is taken. */
+  readonly atStart: boolean
+}
+
 export interface DaemonOptions {
   /** In the order given; never empty. */
   readonly listen: readonly ListenAddress[]
@@ -85,8 +93,8 @@ export interface DaemonOptions {
 
   /** crun, runc or a path; undefined = probe. */
   readonly runtime: string | undefined
-  /** Address of the web page; undefined = off. */
-  readonly web: { readonly host: string; readonly port: number } | undefined
+  /** The web page; undefined = off. */
+  readonly web: WebOptions | undefined
   /** Labels of the engine, shown in /info. */
   readonly labels: readonly string[]
   /** Default log driver and options, echoed in /info and into containers that ask for none. */

@@ -3,9 +3,10 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
-import { type ApiAddress, type ApiServer, createApiServer } from './api/index.ts'
-import type { DaemonOptions, ListenAddress } from './daemon-options.ts'
+import { type ApiAddress, type ApiServer, createApiServer, type PageOptions } from './api/index.ts'
+import type { DaemonOptions, ListenAddress, WebOptions } from './daemon-options.ts'
 import { openEngine } from './engine/index.ts'
 import { createInsight } from './insight/index.ts'
 import { notifySystemd } from './kernel/index.ts'
@@ -31,13 +32,20 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     for (const warning of options.warnings) log.warn(warning)
     const failure = new AbortController()
     const engine = await openEngine(options, version, log, error => failure.abort(error))
-    const api = createApiServer(engine, { log, group: options.group, insight: createInsight(engine) })
+    const api = createApiServer(engine, {
+      log,
+      group: options.group,
+      insight: createInsight(engine),
+      page: page(options.web),
+    })
     try {
       const addresses = options.listen.flatMap(listenPlaces)
       const places = await Promise.all(addresses.map(address => listen(api, address)))
+      const url = options.web?.atStart === true ? await api.visit() : undefined
       notifySystemd('READY=1')
       log.info({ version, firewall: engine.info().firewall, runtime: engine.info().runtime.name }, 'ready')
       process.stdout.write(`linkspan ${version} is ready on ${places.join(', ')}\n`)
+      if (url !== undefined) process.stdout.write(`the page: ${url}\n`)
       const signal = await Promise.race([stop, whenAborted(failure.signal)])
       notifySystemd('STOPPING=1')
       log.info({ signal }, 'stopping; containers go on running')
@@ -48,6 +56,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   } finally {
     rmSync(options.pidfile, { force: true })
   }
+}
+
+/** The page is built beside this program's own files. */
+function page(web: WebOptions | undefined): PageOptions | undefined {
+  if (web === undefined) return undefined
+  const directory = fileURLToPath(new URL('web', import.meta.url))
+  return { host: web.host, port: web.port, directory, anyPort: !web.atStart }
 }
 
 function listenPlaces(address: ListenAddress): readonly ApiAddress[] {

@@ -26,6 +26,8 @@ export interface Call {
   /** Aborted when the client is gone or the server closes; `closing` tells which. */
   readonly signal: AbortSignal
   readonly closing: () => boolean
+  /** Address at which the page can be opened once. */
+  readonly visit: () => Promise<string>
   /** Head is prepared (status 200, the common headers); handlers that stream write to it. */
   readonly response: ServerResponse
   /** Takes the connection out of HTTP's hands after writing the head of the answer. */

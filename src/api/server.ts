@@ -5,6 +5,7 @@
  * read and write by hand; a request that hijacks without asking for an upgrade (old clients) still has the parser on
  * its socket, which must be taken off before the client's raw bytes are taken for a second request.
  */
+import { once } from 'node:events'
 import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import { createConnection, type Socket } from 'node:net'
 import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
@@ -17,6 +18,7 @@ import { createRouter } from './router.ts'
 import { routes } from './routes/index.ts'
 import type { Hijacked } from './stream.ts'
 import { dockerVersion, newest, versionText } from './version.ts'
+import { Web } from './web/index.ts'
 
 export type ApiAddress =
   | { readonly kind: 'unix'; readonly path: string }
@@ -30,11 +32,25 @@ export interface ApiOptions {
   readonly group?: string | undefined
   /** Who answers questions about the engine under /linkspan/v1. */
   readonly insight?: Insight | undefined
+  /** The web page; undefined = none. */
+  readonly page?: PageOptions | undefined
+}
+
+export interface PageOptions {
+  /** Loopback address to serve it on. */
+  readonly host: string
+  readonly port: number
+  /** Of the built page. */
+  readonly directory: string
+  /** Another port will do if this one is taken. */
+  readonly anyPort: boolean
 }
 
 export interface ApiServer {
   /** Starts to listen; resolves with where: the path, or `host:port` (the port chosen, if 0 was asked for). */
   listen(address: ApiAddress): Promise<string>
+  /** Serves the page if that has not been done; resolves with an address to open once. Throws if there is no page. */
+  visit(): Promise<string>
   /** Stops listening, ends parked requests (wait, events, attach, logs) and resolves once every connection is closed. */
   close(): Promise<void>
 }
@@ -174,6 +190,10 @@ class Connections implements ApiServer {
   readonly #log: ApiLog
   readonly #group: string | undefined
   readonly #insight: Insight | undefined
+  readonly #page: PageOptions | undefined
+  readonly #web: Web
+  /** Where the page is served, once somebody asked for it. */
+  #pagePlace: Promise<string> | undefined
   readonly #find = createRouter<Handler>(routes)
   readonly #servers = new Set<Server>()
   readonly #hijacked = new Set<Socket>()
@@ -187,6 +207,8 @@ class Connections implements ApiServer {
     this.#log = options.log ?? silent
     this.#group = options.group
     this.#insight = options.insight
+    this.#page = options.page
+    this.#web = new Web(options.page?.directory ?? '')
   }
 
   async listen(address: ApiAddress): Promise<string> {
@@ -201,12 +223,38 @@ class Connections implements ApiServer {
       this.#bind(server, address)
     })
     this.#servers.add(server)
-    if (address.kind === 'unix') {
-      this.#giveToGroup(address.path)
-      return address.path
+    if (address.kind !== 'unix') return placeOf(server)
+    this.#giveToGroup(address.path)
+    return address.path
+  }
+
+  async visit(): Promise<string> {
+    const page = this.#page
+    if (page === undefined)
+      throw fault('unavailable', 'the page is switched off: the engine runs with --web off')
+    this.#pagePlace ??= this.#servePage(page)
+    try {
+      return this.#web.visit(await this.#pagePlace)
+    } catch (error) {
+      this.#pagePlace = undefined
+      throw error
     }
-    const bound = server.address()
-    return typeof bound === 'object' && bound !== null ? `${bound.address}:${bound.port}` : String(bound)
+  }
+
+  async #servePage(page: PageOptions): Promise<string> {
+    const server = this.#createServer((request, response) => this.#web.admits(request, response))
+    const bind = async (port: number): Promise<void> => {
+      server.listen(port, page.host)
+      await once(server, 'listening')
+    }
+    try {
+      await bind(page.port)
+    } catch (error) {
+      if (!page.anyPort) throw fault('unavailable', `the page cannot be served: ${firstLine(error)}`)
+      await bind(0)
+    }
+    this.#servers.add(server)
+    return placeOf(server)
   }
 
   /** Binding happens inside `listen`: with this mask nobody can connect before the mode is right. */
@@ -232,7 +280,8 @@ class Connections implements ApiServer {
     }
   }
 
-  #createServer(): Server {
+  /** @param admits answers what may not come in, and gives false for it; such servers take no upgrades */
+  #createServer(admits?: (request: IncomingMessage, response: ServerResponse) => boolean): Server {
     const server = createServer({
       // Filters travel in the URL, and Go's servers take a megabyte of head.
       maxHeaderSize: 1024 * 1024,
@@ -242,9 +291,13 @@ class Connections implements ApiServer {
       keepAliveTimeout: 0,
     })
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      this.#accept(request, response, request.socket, false)
+      if (admits?.(request, response) ?? true) this.#accept(request, response, request.socket, false)
     })
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      if (admits !== undefined) {
+        socket.destroy()
+        return
+      }
       if (head.length > 0) socket.unshift(head)
       const response = new ServerResponse(request)
       response.shouldKeepAlive = false
@@ -296,6 +349,7 @@ class Connections implements ApiServer {
         body: bodyOf(request, socket, upgraded),
         signal: controller.signal,
         closing: () => this.#closing,
+        visit: async () => this.visit(),
         response,
         hijack: contentType => this.#hijack(request, response, socket, upgraded, contentType),
       }
@@ -384,6 +438,12 @@ class Connections implements ApiServer {
 
 /** Clients older than API 1.24 read errors as plain text. */
 const isBeforeJsonErrors = (url: string): boolean => /^\/v(?:0|1\.(?:1?\d|2[0-3]))(?:[./]|$)/.test(url)
+/** `127.0.0.1:7353`, `[::1]:7353` */
+function placeOf(server: Server): string {
+  const bound = server.address()
+  if (typeof bound !== 'object' || bound === null) return String(bound)
+  return bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`
+}
 
 function firstLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)

@@ -262,6 +262,7 @@ const graph = leaf(
   'Draw networks and containers as Mermaid, Graphviz or SVG',
   async () => (await import('./commands/graph.ts')).graph,
 )
+const ui = leaf('ui', 'Print the address of the page', async () => (await import('./commands/ui.ts')).ui)
 const daemon = leaf('daemon', 'Run the engine', async () => (await import('./commands/daemon.ts')).daemon)
 const complete = leaf(
   'complete',
@@ -273,7 +274,7 @@ const complete = leaf(
 /** In the order of the help, by section. */
 export const sections: readonly { readonly title: string; readonly entries: readonly Entry[] }[] = [
   { title: 'Networks and what is on them', entries: [network, port, dns, lab] },
-  { title: 'What the network does, and why', entries: [explain, trace, capture, rules, graph, doctor] },
+  { title: 'What the network does, and why', entries: [ui, explain, trace, capture, rules, graph, doctor] },
   { title: 'Containers', entries: [run, exec, ps, logs, inspect, start, stop, restart, kill, rm] },
   { title: 'Containers, less often', entries: [attach, create, pause, rename, top, unpause, wait] },
   { title: 'Images', entries: [images, pull, load, importImage, tag, rmi] },

@@ -40,7 +40,7 @@ describe('the options of the daemon', () => {
       iptables: true,
       firewallBackend: undefined,
       logLevel: 'info',
-      web: undefined,
+      web: { host: '127.0.0.1', port: 7353, atStart: false },
       warnings: [],
     })
   })
@@ -73,7 +73,7 @@ describe('the options of the daemon', () => {
       logLevel: 'warn',
       debug: true,
       firewallBackend: 'nftables',
-      web: { host: '127.0.0.1', port: 7353 },
+      web: { host: '127.0.0.1', port: 7353, atStart: true },
       runtime: 'crun',
       labels: ['a=b'],
       hostGatewayIps: ['10.0.0.1', 'fd00::1'],
@@ -159,10 +159,7 @@ describe('the options of the daemon', () => {
     ])
     expect(options('--userland-proxy').warnings).toHaveLength(1)
     expect(options('--web off --log-driver json-file').warnings).toEqual([])
-    expect(options('--web 127.0.0.1:1 --label a=b').warnings).toEqual([
-      '--label is not acted on yet',
-      '--web is not acted on yet',
-    ])
+    expect(options('--label a=b').warnings).toEqual(['--label is not acted on yet'])
   })
 
   it('name sockets as docker does', () => {

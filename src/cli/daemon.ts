@@ -149,7 +149,10 @@ const table = {
   }),
   'registry-mirror': option('list', 'Mirror of Docker Hub', { key: 'registry-mirrors', pending: true }),
   // The process
-  web: option('text', 'Address of the web page, or off (default off)', { pending: true }),
+  web: option(
+    'text',
+    "Loopback address and port of the web page from the start on, or off (default: when 'linkspan ui' asks, on 127.0.0.1:7353)",
+  ),
   'log-level': option('text', 'debug, info, warn, error or fatal (default info)', { short: 'l' }),
   debug: option('boolean', 'Log everything', { short: 'D' }),
   'shutdown-timeout': option('integer', 'Seconds that a stop may take (default 15)', { pending: true }),
@@ -449,14 +452,18 @@ function parseHostDns(text: string | undefined): DaemonOptions['hostDns'] {
 }
 
 function parseWeb(text: string | undefined): DaemonOptions['web'] {
-  if (text === undefined || text === '' || text === 'off') return undefined
+  if (text === undefined || text === '') return { host: '127.0.0.1', port: 7353, atStart: false }
+  if (text === 'off') return undefined
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
   if (match === null || Number(match[3]) > 65_535)
     throw new Failure(`invalid --web ${text}: write ADDRESS:PORT or off`)
-  return {
-    host: match[1] ?? (match[2] === '' ? '127.0.0.1' : (match[2] ?? '127.0.0.1')),
-    port: Number(match[3]),
+  const host = match[1] ?? (match[2] === '' ? '127.0.0.1' : (match[2] ?? '127.0.0.1'))
+  if (!/^127(\.\d{1,3}){3}$/.test(host) && host !== '::1') {
+    throw new Failure(
+      `invalid --web ${text}: the page speaks no TLS and is served on loopback only; reach it from elsewhere through "ssh -L 7353:127.0.0.1:${match[3]}"`,
+    )
   }
+  return { host, port: Number(match[3]), atStart: true }
 }
 
 const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'fatal']

@@ -10,6 +10,7 @@ import { networkRoutes } from './networks.ts'
 import { streamRoutes } from './streams.ts'
 import { systemRoutes } from './system.ts'
 import { absentRoutes } from './absent.ts'
+import { pageRoutes } from './page.ts'
 import { volumeRoutes } from './volumes.ts'
 
 export const routes: readonly Route<Handler>[] = [
@@ -22,5 +23,6 @@ export const routes: readonly Route<Handler>[] = [
   ...volumeRoutes,
   ...nameRoutes,
   ...insightRoutes,
+  ...pageRoutes,
   ...absentRoutes,
 ]
