@@ -43,9 +43,9 @@ export async function write<T>(
 }
 
 /** Calls `take` for every line of a stream; resolves when the engine ends it. */
-export async function follow<T>(
+export async function follow(
   path: string,
-  take: (line: T) => void,
+  take: (line: unknown) => void,
   signal: AbortSignal,
   body?: unknown,
 ): Promise<void> {
@@ -60,6 +60,6 @@ export async function follow<T>(
     if (done) return
     const lines = (rest + value).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) if (line.trim() !== '') take(JSON.parse(line) as T)
+    for (const line of lines) if (line.trim() !== '') take(JSON.parse(line))
   }
 }

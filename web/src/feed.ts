@@ -38,7 +38,7 @@ export function watch(): () => void {
 async function keepFollowing(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      await follow<Message>('/linkspan/v1/picture?follow=1', take, signal)
+      await follow('/linkspan/v1/picture?follow=1', line => take(line as Message), signal)
       connection.value = 'lost'
     } catch (error) {
       const over = error instanceof Refusal && error.status === 401

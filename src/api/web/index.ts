@@ -115,7 +115,7 @@ function sendFile(request: IncomingMessage, response: ServerResponse, file: Page
     response.end()
     return false
   }
-  const packed = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+  const packed = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
   const body = packed ? file.gzip : file.bytes
   if (packed) response.setHeader('Content-Encoding', 'gzip')
   response.writeHead(200, { 'Content-Type': file.type, 'Content-Length': body.length })

@@ -48,9 +48,9 @@ export function Names() {
       if (!stop.signal.aborted) failure.value = error instanceof Refusal ? error.message : String(error)
     }
     read<Seen>(path, stop.signal).then(value => (seen.value = value), fail)
-    follow<Asked>(
+    follow(
       `${path}/questions`,
-      asked => (questions.value = [asked, ...questions.value].slice(0, mostKept)),
+      line => (questions.value = [line as Asked, ...questions.value].slice(0, mostKept)),
       stop.signal,
     ).catch(fail)
     return () => stop.abort()
