@@ -49,7 +49,7 @@ describe('trace', () => {
     const answer = packets(running).find(({ Flags }) => Flags === 'SYN,ACK')
     expect(answer?.From).toMatchObject({ Name: 'web', Port: 80 })
 
-    await host.docker('exec', 'other', 'timeout', '1', 'wget', '-qO-', 'http://172.18.0.2/')
+    await host.docker('exec', 'other', 'timeout', '3', 'wget', '-qO-', 'http://172.18.0.2/')
     await until(() => packets(running).some(({ Verdict }) => Verdict === 'DROPPED'))
     const dropped = packets(running).find(({ Verdict }) => Verdict === 'DROPPED')
     expect(dropped).toMatchObject({ From: { Name: 'other' }, To: { Name: 'web' } })
@@ -60,7 +60,7 @@ describe('trace', () => {
 
   it('sees neighbours on one bridge, and says what a refused connection means', async () => {
     const running = await follow('cart')
-    await host.docker('exec', 'cart', 'timeout', '2', 'wget', '-qO-', 'http://web:5433/')
+    await host.docker('exec', 'cart', 'timeout', '10', 'wget', '-qO-', 'http://web:5433/')
     await until(() => packets(running).some(({ Note }) => Note !== ''))
     expect(packets(running).find(({ Note }) => Note !== '')).toMatchObject({
       From: { Name: 'web' },
