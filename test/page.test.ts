@@ -1,4 +1,5 @@
 /** The page in a real browser, served by a real engine. */
+import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBrowser } from './support/browser.ts'
@@ -182,6 +183,42 @@ describe('DNS', () => {
       .getByRole('row', { name: /A db NOERROR 1 zone/ })
       .first()
       .waitFor(patience)
+  })
+})
+
+describe('the other views', () => {
+  it('trace shows real packets, in names, and stops', async () => {
+    await page.goto(`${new URL(page.url()).origin}/#/trace/web`)
+    await page.getByRole('button', { name: 'Start' }).click()
+    await until(async () => {
+      await host.internet('curl -s -m 5 http://10.10.101.105:8080/')
+      return (await page.getByRole('row', { name: /→ web:80/ }).count()) > 0
+    })
+    await page.getByRole('button', { name: 'Stop' }).click()
+  })
+
+  it('captures give a file that is a pcapng', async () => {
+    await page.goto(`${new URL(page.url()).origin}/#/captures/web`)
+    await page.getByLabel('Seconds').fill('1')
+    const [download] = await Promise.all([
+      page.waitForEvent('download', patience),
+      page.getByRole('button', { name: 'Capture and download' }).click(),
+    ])
+    expect(download.suggestedFilename()).toBe('web.pcapng')
+    const bytes = readFileSync(await download.path())
+    // The section header block (pcapng, section 4.1).
+    expect(bytes.readUInt32BE(0)).toBe(0x0a0d0d0a)
+  })
+
+  it('the doctor says what it found, and mends', async () => {
+    await host.shell('ip link set docker0 down')
+    await page.goto(`${new URL(page.url()).origin}/#/doctor`)
+    const finding = page
+      .locator('.findings li', { hasText: 'docker0' })
+      .filter({ has: page.getByRole('button') })
+    await finding.first().waitFor(patience)
+    await finding.first().getByRole('button', { name: 'Mend' }).click()
+    await until(async () => (await host.shell('ip -o link show docker0')).stdout.includes(',UP'))
   })
 })
 

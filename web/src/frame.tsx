@@ -9,14 +9,20 @@ import { hashOf, place, views, type View } from './place.ts'
 import { language, theme, type Theme } from './preferences.ts'
 import { parseQuestion, question } from './question.ts'
 import { say } from './words.ts'
+import { Captures } from './views/captures.tsx'
+import { Doctor } from './views/doctor.tsx'
 import { Names } from './views/names.tsx'
 import { Networks } from './views/networks.tsx'
 import { Topology } from './views/topology.tsx'
+import { Trace } from './views/trace.tsx'
 
 const components: Readonly<Record<View, ComponentType>> = {
   topology: Topology,
   networks: Networks,
+  trace: Trace,
+  captures: Captures,
   names: Names,
+  doctor: Doctor,
 }
 
 export function Frame() {

@@ -2,7 +2,14 @@
 import { signal } from '@preact/signals'
 import type { Word } from './words.ts'
 
-export const views = ['topology', 'networks', 'names'] as const satisfies readonly Word[]
+export const views = [
+  'topology',
+  'networks',
+  'trace',
+  'captures',
+  'names',
+  'doctor',
+] as const satisfies readonly Word[]
 export type View = (typeof views)[number]
 
 export interface Place {

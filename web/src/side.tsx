@@ -94,6 +94,9 @@ function Path({ explanation, title }: { readonly explanation: Explanation; reado
       {explanation.Return === '' ? null : <p class="soft">{explanation.Return}</p>}
       <div class="buttons">
         <Copy />
+        {explanation.From.Kind === 'container' ? (
+          <a href={hashOf('captures', explanation.From.Name)}>{say('captures')}</a>
+        ) : null}
       </div>
     </>
   )
@@ -162,6 +165,8 @@ function About({ container }: { readonly container: PictureContainer }) {
           </button>
         )}
         <a href={hashOf('names', container.Name)}>DNS</a>
+        <a href={hashOf('trace', container.Name)}>{say('trace')}</a>
+        <a href={hashOf('captures', container.Name)}>{say('captures')}</a>
       </div>
       <h3>{say('canReach')}</h3>
       {reached === undefined ? (

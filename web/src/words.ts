@@ -93,6 +93,35 @@ const words = {
   asked: ['Question', '查询'],
   answer: ['Answer', '应答'],
   answeredBy: ['Answered by', '应答者'],
+
+  trace: ['Trace', '跟踪'],
+  captures: ['Captures', '抓包'],
+  doctor: ['Doctor', '诊断'],
+  refresh: ['Check again', '重新检查'],
+  start: ['Start', '开始'],
+  stop: ['Stop', '停止'],
+  mend: ['Mend', '修复'],
+  packet: ['Packet', '数据包'],
+  way: ['Way', '路径'],
+  traceLead: [
+    'Real packets of a container, step by step through the host. The trace goes away when you stop or leave.',
+    '容器的真实数据包在主机中的逐步路径。停止或离开后跟踪即被移除。',
+  ],
+  waiting: ['Waiting for packets …', '等待数据包 …'],
+  capturesLead: [
+    'One pcapng with every interface of the way, named; Wireshark opens it.',
+    '一个 pcapng 文件包含路径上的所有接口，可用 Wireshark 打开。',
+  ],
+  pathTo: ['Way to', '路径终点'],
+  seconds: ['Seconds', '秒'],
+  download: ['Capture and download', '抓取并下载'],
+  capturing: ['Capturing …', '抓取中 …'],
+  doctorLead: [
+    'What the host must have and be for containers to reach each other, checked now.',
+    '检查主机是否满足容器互通所需的条件。',
+  ],
+  problems: ['things to look at', '项需要注意'],
+  allWell: ['All is well', '一切正常'],
 } as const satisfies Readonly<Record<string, readonly [en: string, zh: string]>>
 
 export type Word = keyof typeof words

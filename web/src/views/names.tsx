@@ -3,8 +3,7 @@ import { signal, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { follow, read, Refusal } from '../api.ts'
 import { command, quote } from '../command.ts'
-import { picture } from '../picture.ts'
-import { go, place } from '../place.ts'
+import { ContainerChoice, useContainer } from '../container-choice.tsx'
 import { say } from '../words.ts'
 
 interface Seen {
@@ -32,10 +31,8 @@ const seen = signal<Seen | undefined>(undefined)
 const questions = signal<readonly Asked[]>([])
 
 export function Names() {
-  const { about } = place.value
   const failure = useSignal('')
-  const running = (picture.value?.Containers ?? []).filter(container => container.Endpoints.length > 0)
-  const container = about === '' ? (running[0]?.Name ?? '') : about
+  const container = useContainer()
   command.value = container === '' ? 'linkspan dns CONTAINER' : `linkspan dns --follow ${quote(container)}`
   useEffect(() => {
     seen.value = undefined
@@ -59,16 +56,7 @@ export function Names() {
     <div class="document">
       <h1>DNS</h1>
       <p class="lead">{say('namesLead')}</p>
-      <label>
-        {say('container')}{' '}
-        <select value={container} onInput={event => go('names', event.currentTarget.value)}>
-          {running.map(each => (
-            <option key={each.Id} value={each.Name}>
-              {each.Name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <ContainerChoice view="names" container={container} />
       {failure.value === '' ? null : (
         <p class="error" role="alert">
           {failure.value}
