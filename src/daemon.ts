@@ -50,11 +50,31 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       notifySystemd('STOPPING=1')
       log.info({ signal }, 'stopping; containers go on running')
     } finally {
-      await api.close()
-      await engine.close()
+      await within(options.shutdownTimeout, async () => {
+        await api.close()
+        await engine.close()
+      }).catch((error: unknown) => {
+        // What was answered is on disk, and the next start mends the rest: better than a unit that never stops.
+        log.fatal({ err: error }, 'stopping took too long: ended all the same')
+        rmSync(options.pidfile, { force: true })
+        process.exit(1)
+      })
     }
   } finally {
     rmSync(options.pidfile, { force: true })
+  }
+}
+
+/** Runs a job that has so many seconds. */
+async function within(seconds: number, job: () => Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${seconds} s`)), seconds * 1000)
+  })
+  try {
+    await Promise.race([job(), late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
