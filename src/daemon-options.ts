@@ -71,6 +71,8 @@ export interface DaemonOptions {
 
   /** May the engine switch on forwarding (ip_forward). */
   readonly ipForward: boolean
+  /** Bring back what foreign hands change of links and rules while the engine runs. */
+  readonly mend: boolean
   /** May the engine write firewall rules for IPv4, for IPv6. */
   readonly iptables: boolean
   readonly ip6tables: boolean

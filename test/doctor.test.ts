@@ -7,7 +7,7 @@ describe('doctor', () => {
   let host: TestHost
 
   beforeAll(async () => {
-    host = await TestHost.open()
+    host = await TestHost.open(['--mend=false'])
     await host.ok('network', 'create', 'shop')
     await host.ok(...'run -d --name web --network shop -p 8080:80 busybox httpd -f -p 80 -h /etc'.split(' '))
   })

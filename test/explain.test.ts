@@ -8,7 +8,7 @@ describe('explain', () => {
   const met = new Set<string>()
 
   beforeAll(async () => {
-    host = await TestHost.open()
+    host = await TestHost.open(['--mend=false'])
     await host.shell('sysctl -qw net.bridge.bridge-nf-call-iptables=1')
     await host.ok('network', 'create', 'shop')
     await host.ok('network', 'create', '--internal', 'inner')

@@ -21,7 +21,7 @@ async function enter(into: Page): Promise<void> {
 
 beforeAll(async () => {
   // The address is taken: the page moves on to another port.
-  host = await TestHost.open(['--web', ''])
+  host = await TestHost.open(['--web', '', '--mend=false'])
   await host.ok('network', 'create', 'shop')
   await host.ok('network', 'create', '--internal', 'vault')
   await host.ok('run', '-d', '--name', 'web', '-p', '8080:80', 'busybox', 'httpd', '-f', '-h', '/var/www')

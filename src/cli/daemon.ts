@@ -111,6 +111,7 @@ const table = {
     },
   ),
   'ip-forward': option('boolean', 'Switch on IP forwarding in the kernel (default true)'),
+  mend: option('boolean', 'Bring back links and rules of ours that others change (default true)'),
   iptables: option('boolean', 'Write firewall rules for IPv4: cannot be switched off yet'),
   ip6tables: option(
     'boolean',
@@ -610,6 +611,7 @@ export function daemonOptions(given: Given): DaemonOptions {
     defaultAddressPools: given['default-address-pool'] ?? [],
     defaultNetworkOptions: given['default-network-opt'] ?? {},
     ipForward: given['ip-forward'] ?? true,
+    mend: given.mend ?? true,
     iptables: given.iptables ?? true,
     ip6tables: given.ip6tables ?? true,
     firewallBackend: isBackend(backend) ? backend : undefined,

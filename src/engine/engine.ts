@@ -28,6 +28,7 @@ import { Joining } from './joining.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { Memberships } from './memberships.ts'
+import { Mending } from './mending.ts'
 import { NameQuestions } from './name-service.ts'
 import { randomId } from './names.ts'
 import { Networks } from './networks.ts'
@@ -173,6 +174,7 @@ async function assemble(
   for (const network of core.state.networks.values()) await networks.forward(network)
   await ensurePredefined(core, networks)
   await lifecycle.startByPolicy()
+  if (options.mend) opened.add(new Mending(core, kernel, firewall))
 
   const startedAt = timestamp()
   const { state, events } = core

@@ -5,6 +5,8 @@ import type { Family, FirewallIntent } from '../../network/index.ts'
 export interface Firewall {
   readonly driver: 'nftables' | 'iptables'
   readonly reason: string
+  /** Tables that are ours alone, in which nobody else should change anything. */
+  readonly tables: readonly string[]
   /** One transaction for what one command changes. */
   update(add: readonly FirewallIntent[], remove: readonly FirewallIntent[]): readonly Operation[]
   /** What brings the kernel's tables to the constant part and exactly these intents, whatever is there. */

@@ -18,6 +18,8 @@ export function iptablesFirewall(
 
   return {
     driver: 'iptables',
+    // Shared with everybody who uses iptables, and legacy tables tell nobody of changes.
+    tables: [],
     reason,
     update: (add, remove) =>
       families.flatMap(family => {

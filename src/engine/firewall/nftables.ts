@@ -15,6 +15,7 @@ export function nftablesFirewall(options: () => RulesetOptions, reason: string):
   const load = (): Operation => ({ do: 'nft.load', text: rulesetText(options()) })
   return {
     driver: 'nftables',
+    tables: [table],
     reason,
     guard: () => [load()],
     update(add, remove) {
