@@ -28,6 +28,7 @@ afterAll(async () => {
 const parked = [
   '/linkspan/v1/containers/:id/dns/questions',
   '/events',
+  '/containers/:id/stats',
   '/containers/:id/wait',
   '/containers/:id/attach',
   '/exec/:id/start',

@@ -19,6 +19,7 @@ afterAll(async () => {
 /** Streams that stay open by design, and attach and exec, which leave HTTP: server.test.ts has them. */
 const parked = [
   '/events',
+  '/containers/:id/stats',
   '/containers/:id/wait',
   '/containers/:id/attach',
   '/exec/:id/start',

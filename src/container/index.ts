@@ -13,5 +13,6 @@ export {
   type Reference,
 } from './reference.ts'
 export { startExitCode } from './messages.ts'
+export { readUsage, type Usage } from './usage.ts'
 export { openRuntime } from './runtime.ts'
 export type * from './types.ts'

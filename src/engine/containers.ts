@@ -1,6 +1,6 @@
 /** Commands on containers: create, start, stop, remove, rename, and what clients do with their streams. */
 import { Fault, fault } from '../base/index.ts'
-import type { LogLine, LogOptions } from '../container/index.ts'
+import { type LogLine, type LogOptions, readUsage, type Usage } from '../container/index.ts'
 import type { Id } from '../network/index.ts'
 import type { ContainerRecords } from './container-records.ts'
 import type { Core } from './core.ts'
@@ -220,6 +220,11 @@ export class Containers {
 
   logs(term: string, options: LogOptions): AsyncIterable<LogLine> {
     return this.#core.runtime.logs(this.#core.state.findContainer(term).id, options)
+  }
+
+  async usage(term: string): Promise<Usage | undefined> {
+    const container = this.#core.state.findContainer(term)
+    return isUp(container) ? await readUsage(container.state.process?.pid ?? 0) : undefined
   }
 
   processes(term: string): Promise<readonly number[]> {

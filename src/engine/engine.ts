@@ -218,6 +218,7 @@ async function assemble(
     containerLogs: (term, how) => containers.logs(term, how),
     containerFiles: async term => await runtime.files(state.findContainer(term).id),
     containerProcesses: term => containers.processes(term),
+    containerUsage: term => containers.usage(term),
     updateContainer: (term, policy) => containers.updateRestartPolicy(term, policy),
     pruneContainers: selects => pruning.run(() => containers.prune(selects)),
 

@@ -18,6 +18,7 @@ import type {
   Progress,
   RegistryAuth,
   RuntimeInfo,
+  Usage,
 } from '../container/index.ts'
 import type {
   Endpoint,
@@ -169,6 +170,8 @@ export interface Engine {
   containerFiles(term: string): Promise<ContainerFiles>
   /** Pids of the container's processes as the host sees them. */
   containerProcesses(term: string): Promise<readonly number[]>
+  /** undefined if it does not run. */
+  containerUsage(term: string): Promise<Usage | undefined>
   updateContainer(term: string, restartPolicy: HostConfig['RestartPolicy'] | undefined): Promise<void>
   /** Removes stopped containers for which `selects` is true; answers with their ids. */
   pruneContainers(selects: (container: Container) => boolean): Promise<readonly Id[]>

@@ -194,9 +194,6 @@ export const containerRoutes: readonly Route<Handler>[] = [
   post('/containers/prune', prune),
   get('/containers/:id/json', inspect),
   get('/containers/:id/top', top),
-  get('/containers/:id/stats', () => {
-    throw fault('notImplemented', 'Linkspan does not measure containers: read the counters of their cgroup')
-  }),
   post('/containers/:id/start', start),
   post('/containers/:id/stop', stop),
   post('/containers/:id/restart', restart),

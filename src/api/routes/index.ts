@@ -7,6 +7,7 @@ import { imageRoutes } from './images.ts'
 import { insightRoutes } from './insight.ts'
 import { nameRoutes } from './names.ts'
 import { networkRoutes } from './networks.ts'
+import { statsRoutes } from './stats.ts'
 import { streamRoutes } from './streams.ts'
 import { systemRoutes } from './system.ts'
 import { absentRoutes } from './absent.ts'
@@ -16,6 +17,7 @@ import { volumeRoutes } from './volumes.ts'
 export const routes: readonly Route<Handler>[] = [
   ...systemRoutes,
   ...networkRoutes,
+  ...statsRoutes,
   ...streamRoutes,
   ...containerRoutes,
   ...execRoutes,
