@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals'
 import { command, quote } from '../command.ts'
 import { ContainerChoice, useContainer } from '../container-choice.tsx'
+import { Failure } from '../form.tsx'
 import { say } from '../words.ts'
 
 /** Larger files are for the command line, which writes to disk as it goes. */
@@ -93,11 +94,7 @@ export function Captures() {
         <button type="submit" class="main" disabled={busy.value || container === ''}>
           {busy.value ? say('capturing') : say('download')}
         </button>
-        {failure.value === '' ? null : (
-          <p class="error" role="alert">
-            {failure.value}
-          </p>
-        )}
+        <Failure text={failure.value} />
       </form>
     </div>
   )

@@ -3,6 +3,7 @@ import { signal, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { read, Refusal, write } from '../api.ts'
 import { command } from '../command.ts'
+import { Failure } from '../form.tsx'
 import { say } from '../words.ts'
 
 interface Finding {
@@ -56,11 +57,7 @@ export function Doctor() {
               : `${problems} ${say('problems')}`}
         </span>
       </p>
-      {failure.value === '' ? null : (
-        <p class="error" role="alert">
-          {failure.value}
-        </p>
-      )}
+      <Failure text={failure.value} />
       <ul class="card findings">
         {(found?.Findings ?? []).map(finding => {
           const [mark, tone] = marks[finding.Status]

@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks'
 import { follow, read, Refusal } from '../api.ts'
 import { command, quote } from '../command.ts'
 import { ContainerChoice, useContainer } from '../container-choice.tsx'
+import { Failure } from '../form.tsx'
 import { say } from '../words.ts'
 
 interface Seen {
@@ -57,11 +58,7 @@ export function Names() {
       <h1>DNS</h1>
       <p class="lead">{say('namesLead')}</p>
       <ContainerChoice view="names" container={container} />
-      {failure.value === '' ? null : (
-        <p class="error" role="alert">
-          {failure.value}
-        </p>
-      )}
+      <Failure text={failure.value} />
       <h2>{say('canResolve')}</h2>
       <div class="card scroll">
         {seen.value === undefined || seen.value.Names.length === 0 ? (

@@ -1,7 +1,8 @@
 /** Networks: a table, and forms that show the docker command they equal. */
 import { signal, useSignal, useSignalEffect } from '@preact/signals'
-import { read, Refusal, write } from '../api.ts'
+import { read, write } from '../api.ts'
 import { command, quote } from '../command.ts'
+import { attempt, Check, CommandForm, Failure, Field } from '../form.tsx'
 import { picture } from '../picture.ts'
 import { say } from '../words.ts'
 
@@ -81,12 +82,8 @@ function Row({ network }: { readonly network: NetworkDetails }) {
   // The gateway has an address too.
   const used = members.length + (pools.length > 0 ? 1 : 0)
   const remove = async () => {
-    try {
-      await write('DELETE', `/networks/${network.Id}`)
-      await load()
-    } catch (error) {
-      failure.value = error instanceof Refusal ? error.message : String(error)
-    }
+    await write('DELETE', `/networks/${network.Id}`)
+    await load()
   }
   return (
     <tr>
@@ -133,15 +130,15 @@ function Row({ network }: { readonly network: NetworkDetails }) {
       </td>
       <td>
         {predefined.has(network.Name) ? null : (
-          <button type="button" onClick={() => void remove()} aria-label={`${say('remove')} ${network.Name}`}>
+          <button
+            type="button"
+            onClick={() => void attempt(failure, remove)}
+            aria-label={`${say('remove')} ${network.Name}`}
+          >
             {say('remove')}
           </button>
         )}
-        {failure.value === '' ? null : (
-          <p class="error" role="alert">
-            {failure.value}
-          </p>
-        )}
+        <Failure text={failure.value} />
       </td>
     </tr>
   )
@@ -160,65 +157,32 @@ function CreateForm() {
     ...(ipv6.value ? ['--ipv6'] : []),
     name.value === '' ? 'NAME' : quote(name.value),
   ].join(' ')
-  const submit = async (event: Event) => {
-    event.preventDefault()
-    failure.value = ''
-    try {
-      await write('POST', '/networks/create', {
-        Name: name.value,
-        Internal: internal.value,
-        EnableIPv6: ipv6.value,
-        ...(subnet.value === '' ? {} : { IPAM: { Config: [{ Subnet: subnet.value }] } }),
-      })
-      name.value = ''
-      await load()
-    } catch (error) {
-      failure.value = error instanceof Refusal ? error.message : String(error)
-    }
+  const create = async () => {
+    await write('POST', '/networks/create', {
+      Name: name.value,
+      Internal: internal.value,
+      EnableIPv6: ipv6.value,
+      ...(subnet.value === '' ? {} : { IPAM: { Config: [{ Subnet: subnet.value }] } }),
+    })
+    name.value = ''
+    await load()
   }
   return (
-    <>
-      <h2 id="create">{say('createNetwork')}</h2>
-      <form class="card form" aria-labelledby="create" onSubmit={event => void submit(event)}>
-        <label>
-          {say('name')}
-          <input required value={name.value} onInput={event => (name.value = event.currentTarget.value)} />
-        </label>
-        <label>
-          {say('subnet')} ({say('optional')})
-          <input
-            placeholder="10.5.0.0/24"
-            value={subnet.value}
-            onInput={event => (subnet.value = event.currentTarget.value)}
-          />
-        </label>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={internal.value}
-            onInput={event => (internal.value = event.currentTarget.checked)}
-          />
-          {say('internalNetwork')}
-        </label>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={ipv6.value}
-            onInput={event => (ipv6.value = event.currentTarget.checked)}
-          />
-          {say('ipv6')}
-        </label>
-        <button type="submit" class="main">
-          {say('create')}
-        </button>
-        <pre aria-label={say('sameCommand')}>$ {line}</pre>
-        {failure.value === '' ? null : (
-          <p class="error" role="alert">
-            {failure.value}
-          </p>
-        )}
-      </form>
-    </>
+    <CommandForm
+      id="create"
+      title={say('createNetwork')}
+      line={line}
+      failure={failure.value}
+      onSubmit={() => void attempt(failure, create)}
+    >
+      <Field label={say('name')} value={name} />
+      <Field label={say('subnet')} value={subnet} optional placeholder="10.5.0.0/24" />
+      <Check label={say('internalNetwork')} value={internal} />
+      <Check label={say('ipv6')} value={ipv6} />
+      <button type="submit" class="main">
+        {say('create')}
+      </button>
+    </CommandForm>
   )
 }
 
@@ -229,85 +193,55 @@ function ConnectForm() {
   const address = useSignal('')
   const failure = useSignal('')
   const names = aliases.value.split(/[\s,]+/).filter(alias => alias !== '')
-  const pair = `${network.value === '' ? 'NETWORK' : quote(network.value)} ${
-    container.value === '' ? 'CONTAINER' : quote(container.value)
-  }`
   const line = [
     'docker network connect',
     ...names.map(alias => `--alias ${quote(alias)}`),
     ...(address.value === '' ? [] : [`--ip ${quote(address.value)}`]),
-    pair,
+    network.value === '' ? 'NETWORK' : quote(network.value),
+    container.value === '' ? 'CONTAINER' : quote(container.value),
   ].join(' ')
   const act = async (verb: 'connect' | 'disconnect') => {
-    failure.value = ''
     const endpoint = {
       ...(names.length === 0 ? {} : { Aliases: names }),
       ...(address.value === '' ? {} : { IPAMConfig: { IPv4Address: address.value } }),
     }
-    try {
-      await write('POST', `/networks/${encodeURIComponent(network.value)}/${verb}`, {
-        Container: container.value,
-        ...(verb === 'connect' ? { EndpointConfig: endpoint } : {}),
-      })
-      await load()
-    } catch (error) {
-      failure.value = error instanceof Refusal ? error.message : String(error)
-    }
+    await write('POST', `/networks/${encodeURIComponent(network.value)}/${verb}`, {
+      Container: container.value,
+      ...(verb === 'connect' ? { EndpointConfig: endpoint } : {}),
+    })
+    await load()
   }
   const ready = network.value !== '' && container.value !== ''
   return (
-    <>
-      <h2 id="connect">{say('connectContainer')}</h2>
-      <form
-        class="card form"
-        aria-labelledby="connect"
-        onSubmit={event => {
-          event.preventDefault()
-          void act('connect')
-        }}
-      >
-        <label>
-          {say('network')}
-          <select value={network.value} onInput={event => (network.value = event.currentTarget.value)}>
-            <option value="" />
-            {networks.value
-              .filter(one => one.Driver !== 'host' && one.Driver !== 'null')
-              .map(one => (
-                <option key={one.Id} value={one.Name}>
-                  {one.Name}
-                </option>
-              ))}
-          </select>
-        </label>
-        <label>
-          {say('container')}
-          <input
-            list="containers"
-            value={container.value}
-            onInput={event => (container.value = event.currentTarget.value)}
-          />
-        </label>
-        <label>
-          {say('aliases')} ({say('optional')})
-          <input value={aliases.value} onInput={event => (aliases.value = event.currentTarget.value)} />
-        </label>
-        <label>
-          {say('address')} ({say('optional')})
-          <input value={address.value} onInput={event => (address.value = event.currentTarget.value)} />
-        </label>
-        <button type="submit" class="main" disabled={!ready}>
-          {say('connect')}
-        </button>
-        <button type="button" disabled={!ready} onClick={() => void act('disconnect')}>
-          {say('disconnect')}
-        </button>
-        <pre aria-label={say('sameCommand')}>$ {line}</pre>
-        {failure.value === '' ? null : (
-          <p class="error" role="alert">
-            {failure.value}
-          </p>
-        )}
-      </form>
-    </>
+    <CommandForm
+      id="connect"
+      title={say('connectContainer')}
+      line={line}
+      failure={failure.value}
+      onSubmit={() => void attempt(failure, () => act('connect'))}
+    >
+      <label>
+        {say('network')}
+        <select value={network.value} onInput={event => (network.value = event.currentTarget.value)}>
+          <option value="" />
+          {networks.value
+            .filter(one => one.Driver !== 'host' && one.Driver !== 'null')
+            .map(one => (
+              <option key={one.Id} value={one.Name}>
+                {one.Name}
+              </option>
+            ))}
+        </select>
+      </label>
+      <Field label={say('container')} value={container} />
+      <Field label={say('aliases')} value={aliases} optional />
+      <Field label={say('address')} value={address} optional />
+      <button type="submit" class="main" disabled={!ready}>
+        {say('connect')}
+      </button>
+      <button type="button" disabled={!ready} onClick={() => void attempt(failure, () => act('disconnect'))}>
+        {say('disconnect')}
+      </button>
+    </CommandForm>
   )
 }

@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { follow, Refusal } from '../api.ts'
 import { command, quote } from '../command.ts'
 import { ContainerChoice, useContainer } from '../container-choice.tsx'
+import { Failure } from '../form.tsx'
 import { say } from '../words.ts'
 
 interface PacketEnd {
@@ -74,11 +75,7 @@ export function Trace() {
           {running.value ? say('stop') : say('start')}
         </button>
       </p>
-      {failure.value === '' ? null : (
-        <p class="error" role="alert">
-          {failure.value}
-        </p>
-      )}
+      <Failure text={failure.value} />
       <div class="card scroll">
         {packets.value.length === 0 ? (
           <p class="empty">{running.value ? say('waiting') : ''}</p>
