@@ -120,9 +120,9 @@ export function restartPolicy(
 }
 
 /** No binding for a port that is to be published means "any free port". */
-function portBindings(host: BodyHostConfig): HostConfig['PortBindings'] {
+export function portBindingsOf(asked: BodyHostConfig['PortBindings']): HostConfig['PortBindings'] {
   return Object.fromEntries(
-    Object.entries(host.PortBindings ?? {}).map(([port, bindings]) => [
+    Object.entries(asked ?? {}).map(([port, bindings]) => [
       port.includes('/') ? port : `${port}/tcp`,
       (bindings.length === 0 ? [{ HostIp: undefined, HostPort: undefined }] : bindings).map(
         ({ HostIp, HostPort }) => ({ HostIp: HostIp ?? '', HostPort: HostPort ?? '' }),
@@ -260,7 +260,7 @@ export function containerRequest(
   checkConflicts(body, host, mode)
   checkDns(host.Dns)
   const policy = restartPolicy(host.RestartPolicy)
-  const bindings = portBindings(host)
+  const bindings = portBindingsOf(host.PortBindings)
   const moved = moveInterfaceSysctls(host.Sysctls ?? {}, version)
   const endpoints = withDriverOption(
     withMac(endpointsOf(body, mode, version, state), body.MacAddress, mode),

@@ -30,6 +30,7 @@ import type { Log } from './log.ts'
 import { Memberships } from './memberships.ts'
 import { Mending } from './mending.ts'
 import { NameQuestions } from './name-service.ts'
+import { PortChanges } from './port-changes.ts'
 import { randomId } from './names.ts'
 import { Networks } from './networks.ts'
 import { observe } from './reconcile.ts'
@@ -163,6 +164,7 @@ async function assemble(
   const lifecycle = new Lifecycle(core, records, joining, files)
   const containers = new Containers(core, records, lifecycle)
   const memberships = new Memberships(core, records, joining, files)
+  const portChanges = new PortChanges(core, records, joining)
   const execs = new Execs(core, lifecycle)
   const imageCommands = new Images(core)
   const pruning = new Alone('a prune operation')
@@ -221,6 +223,9 @@ async function assemble(
     containerUsage: term => containers.usage(term),
     updateContainer: (term, policy) => containers.updateRestartPolicy(term, policy),
     pruneContainers: selects => pruning.run(() => containers.prune(selects)),
+
+    publishPorts: (term, bindings) => portChanges.publish(term, bindings),
+    unpublishPorts: (term, ports) => portChanges.unpublish(term, ports),
 
     createExec: async (container, request) => execs.create(container, request),
     exec: id => execs.get(id),

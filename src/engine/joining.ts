@@ -23,6 +23,7 @@ import {
   type Sandbox,
   validateEndpointRequest,
 } from '../network/index.ts'
+import type { HostConfig } from '../container/index.ts'
 import type { Core } from './core.ts'
 import { randomBytesOf, randomId, randomVethName } from './names.ts'
 import type { HostPorts } from './host-ports.ts'
@@ -117,6 +118,17 @@ export class Joining {
     const joined = this.#joined(sandbox).filter(each => each.endpoint.id !== endpoint.id)
     const ports = this.#publish(container, joined, sandbox.ports)
     return { endpoints: { drop: [endpoint.id] }, sandboxes: { put: [{ ...sandbox, ports }] } }
+  }
+
+  /** A running container's sandbox with more ports published. Throws what publishing at start would. */
+  publishMore(container: Container, sandbox: Sandbox, bindings: HostConfig['PortBindings']): Sandbox {
+    const wanted = {
+      ...container,
+      config: { ...container.config, ExposedPorts: {} },
+      hostConfig: { ...container.hostConfig, PortBindings: bindings, PublishAllPorts: false },
+    }
+    const added = this.#publish(wanted, this.#joined(sandbox), [])
+    return { ...sandbox, ports: [...sandbox.ports, ...added] }
   }
 
   /** Everything a sandbox has, gone. */

@@ -21,6 +21,7 @@ import type {
   Usage,
 } from '../container/index.ts'
 import type {
+  PortMeant,
   Endpoint,
   EndpointRequest,
   Family,
@@ -175,6 +176,11 @@ export interface Engine {
   updateContainer(term: string, restartPolicy: HostConfig['RestartPolicy'] | undefined): Promise<void>
   /** Removes stopped containers for which `selects` is true; answers with their ids. */
   pruneContainers(selects: (container: Container) => boolean): Promise<readonly Id[]>
+
+  // Published ports, without a restart
+  publishPorts(term: string, bindings: HostConfig['PortBindings']): Promise<void>
+  /** Throws notFound if one of them is not published; nothing is changed then. */
+  unpublishPorts(term: string, ports: readonly PortMeant[]): Promise<void>
 
   // Exec
   createExec(container: string, request: ExecRequest): Promise<Id>

@@ -7,6 +7,7 @@ import { imageRoutes } from './images.ts'
 import { insightRoutes } from './insight.ts'
 import { nameRoutes } from './names.ts'
 import { networkRoutes } from './networks.ts'
+import { portRoutes } from './ports.ts'
 import { statsRoutes } from './stats.ts'
 import { streamRoutes } from './streams.ts'
 import { systemRoutes } from './system.ts'
@@ -25,6 +26,7 @@ export const routes: readonly Route<Handler>[] = [
   ...volumeRoutes,
   ...nameRoutes,
   ...insightRoutes,
+  ...portRoutes,
   ...pageRoutes,
   ...absentRoutes,
 ]

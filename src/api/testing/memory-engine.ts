@@ -282,6 +282,10 @@ export class MemoryEngine implements Engine {
     return { hosts: '/c/hosts', resolvConf: '/c/resolv.conf', hostname: '/c/hostname' }
   }
 
+  async publishPorts() {}
+
+  async unpublishPorts() {}
+
   async containerUsage() {
     return undefined
   }

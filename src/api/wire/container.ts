@@ -9,20 +9,22 @@ const portBinding = struct({
   HostPort: text,
 })
 
+export const portBindings = field(
+  z.record(
+    z.string(),
+    z
+      .array(portBinding.nullable())
+      .nullable()
+      .transform(list => (list ?? []).map(one => one ?? { HostIp: undefined, HostPort: undefined })),
+  ),
+)
+
 export const restartPolicy = struct({ Name: text, MaximumRetryCount: int })
 
 const hostConfig = openStruct({
   Binds: texts,
   NetworkMode: text,
-  PortBindings: field(
-    z.record(
-      z.string(),
-      z
-        .array(portBinding.nullable())
-        .nullable()
-        .transform(list => (list ?? []).map(one => one ?? { HostIp: undefined, HostPort: undefined })),
-    ),
-  ),
+  PortBindings: portBindings,
   PublishAllPorts: bool,
   RestartPolicy: field(restartPolicy),
   AutoRemove: bool,
