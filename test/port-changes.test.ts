@@ -71,6 +71,33 @@ describe.each(['nftables', 'iptables'])('with %s', backend => {
     expect(await host.ok('inspect', '-f', '{{json .HostConfig.PortBindings}}', 'web')).toBe('{}')
   })
 
+  it('a port moves from one to the other while it is hammered, and none is refused', async () => {
+    for (const name of ['web', 'other']) {
+      await host.ok('exec', name, 'sh', '-c', `echo I am ${name} > /var/www/who`)
+    }
+    await host.linkspan('port', 'add', 'web', '9100:80')
+    const hammer = host.internet(
+      'for i in $(seq 150); do curl -s -m 5 http://10.10.101.105:9100/who || echo refused $?; done',
+    )
+    for (let round = 0; round < 4; round++) {
+      const [from, to] = round % 2 === 0 ? ['web', 'other'] : ['other', 'web']
+      expect(await host.linkspan('port', 'move', '9100', from ?? '', to ?? '')).toMatchObject({
+        code: 0,
+        stdout: `${to}\n`,
+      })
+      expect((await host.internet('curl -s -m 5 http://10.10.101.105:9100/who')).stdout).toBe(`I am ${to}\n`)
+    }
+    const answers = (await hammer).stdout.trim().split('\n')
+    expect(new Set(answers)).toEqual(new Set(['I am web', 'I am other']))
+    expect(answers).toHaveLength(150)
+    expect(await host.ok('port', 'web', '80')).toContain('0.0.0.0:9100')
+    expect((await host.linkspan('port', 'move', '9101', 'web', 'other')).stderr).toContain(
+      "No public port '9101/tcp' published for web",
+    )
+    expect((await host.linkspan('port', 'move', '9100', 'web', 'web')).code).not.toBe(0)
+    await host.linkspan('port', 'rm', 'web', '9100:80')
+  })
+
   it('waits for the next start where the container does not run', async () => {
     await host.ok('stop', '-t', '0', 'web')
     expect((await host.linkspan('port', 'add', 'web', '8083:80')).code).toBe(0)

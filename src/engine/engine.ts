@@ -225,6 +225,7 @@ async function assemble(
     pruneContainers: selects => pruning.run(() => containers.prune(selects)),
 
     publishPorts: (term, bindings) => portChanges.publish(term, bindings),
+    movePort: (hostPort, protocol, from, to) => portChanges.move(hostPort, protocol, from, to),
     unpublishPorts: (term, ports) => portChanges.unpublish(term, ports),
 
     createExec: async (container, request) => execs.create(container, request),

@@ -131,6 +131,18 @@ export class Joining {
     return { ...sandbox, ports: [...sandbox.ports, ...added] }
   }
 
+  /** A running container's sandbox with ports that another one had, on its own endpoints. */
+  takeOver(container: Container, sandbox: Sandbox, ports: readonly PublishedPort[]): Sandbox {
+    const taken = this.#publish(container, this.#joined(sandbox), ports)
+    if (taken.length === 0) {
+      throw fault(
+        'invalidParameter',
+        `container ${container.name} has no network by which a port could reach it`,
+      )
+    }
+    return { ...sandbox, ports: [...sandbox.ports, ...taken] }
+  }
+
   /** Everything a sandbox has, gone. */
   leave(sandbox: Sandbox): StateChange {
     const endpoints = this.#core.state.endpointsOfSandbox(sandbox.id).map(endpoint => endpoint.id)

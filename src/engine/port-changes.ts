@@ -3,7 +3,15 @@
  * established go on: only new ones are translated.
  */
 import { fault } from '../base/index.ts'
-import { dropBinding, mergeBindings, type PortMeant, withoutPort } from '../network/index.ts'
+import {
+  dropBinding,
+  type Id,
+  mergeBindings,
+  type PortMeant,
+  type Protocol,
+  singlePorts,
+  withoutPort,
+} from '../network/index.ts'
 import type { ContainerRecords } from './container-records.ts'
 import type { Core } from './core.ts'
 import type { Joining } from './joining.ts'
@@ -68,6 +76,65 @@ export class PortChanges {
       }))
       this.#records.emit(this.#records.current(id), 'update')
     })
+  }
+
+  /**
+   * Hands a host port from one running container to another in one change: the element that leads to the old one is replaced by
+   * one that leads to the new one, and the held socket stays as it is. Whoever is connected stays with the old one.
+   */
+  async move(hostPort: number, protocol: Protocol, fromTerm: string, toTerm: string): Promise<void> {
+    const { state } = this.#core
+    const from = state.findContainer(fromTerm).id
+    const to = state.findContainer(toTerm).id
+    if (from === to) throw fault('invalidParameter', 'a port cannot be moved to the container that has it')
+    // Two moves in opposite directions must not wait for each other.
+    const [first = from, second = to] = [from, to].toSorted()
+    await this.#core.withContainer(first, () =>
+      this.#core.withContainer(second, () => this.#move(hostPort, protocol, from, to)),
+    )
+  }
+
+  async #move(hostPort: number, protocol: Protocol, from: Id, to: Id): Promise<void> {
+    const old = this.#changeable(from)
+    const next = this.#changeable(to)
+    const { state } = this.#core
+    await this.#core.change(() => {
+      const [oldSandbox, nextSandbox] = [state.sandboxOf(from), state.sandboxOf(to)]
+      if (oldSandbox === undefined) throw fault('containerNotRunning', from)
+      if (nextSandbox === undefined) throw fault('containerNotRunning', to)
+      const moved = singlePorts(oldSandbox.ports, hostPort, protocol)
+      if (moved.length === 0) {
+        throw fault('notFound', `No public port '${hostPort}/${protocol}' published for ${old.name}`)
+      }
+      let left = oldSandbox.ports
+      let oldBindings: Bindings = old.hostConfig.PortBindings
+      let nextBindings: Bindings = next.hostConfig.PortBindings
+      const keys: string[] = []
+      for (const { containerFrom, hostIp } of moved) {
+        const key = `${containerFrom}/${protocol}`
+        const meant = { key, hostIp, hostPort }
+        left = withoutPort(left, meant)
+        const asked = (oldBindings[key] ?? []).find(binding => binding.HostPort === String(hostPort))
+        oldBindings = dropBinding(oldBindings, meant) as Bindings
+        const binding = { HostIp: asked?.HostIp ?? '', HostPort: String(hostPort) }
+        if (asked !== undefined || !keys.includes(key)) {
+          nextBindings = mergeBindings(nextBindings, { [key]: [binding] }) as Bindings
+        }
+        keys.push(key)
+      }
+      return {
+        sandboxes: {
+          put: [{ ...oldSandbox, ports: left }, this.#joining.takeOver(next, nextSandbox, moved)],
+        },
+        containers: {
+          put: [
+            { ...this.#records.current(from), ...withBindings(old, oldBindings, []) },
+            { ...this.#records.current(to), ...withBindings(next, nextBindings, keys) },
+          ],
+        },
+      }
+    })
+    for (const id of [from, to]) this.#records.emit(this.#records.current(id), 'update')
   }
 
   #changeable(id: string): Container {

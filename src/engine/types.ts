@@ -22,6 +22,7 @@ import type {
 } from '../container/index.ts'
 import type {
   PortMeant,
+  Protocol,
   Endpoint,
   EndpointRequest,
   Family,
@@ -181,6 +182,8 @@ export interface Engine {
   publishPorts(term: string, bindings: HostConfig['PortBindings']): Promise<void>
   /** Throws notFound if one of them is not published; nothing is changed then. */
   unpublishPorts(term: string, ports: readonly PortMeant[]): Promise<void>
+  /** Hands a host port from one running container to another; no connection is refused in between. */
+  movePort(hostPort: number, protocol: Protocol, from: string, to: string): Promise<void>
 
   // Exec
   createExec(container: string, request: ExecRequest): Promise<Id>

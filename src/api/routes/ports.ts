@@ -5,7 +5,7 @@ import { readJson } from '../body.ts'
 import { empty, param, type Call, type Handler } from '../call.ts'
 import { portBindingsOf } from '../container-request.ts'
 import type { Route } from '../router.ts'
-import { portsChange } from '../wire/ports.ts'
+import { portMove, portsChange } from '../wire/ports.ts'
 import { del, post } from './table.ts'
 
 async function asked(call: Call) {
@@ -32,7 +32,16 @@ const unpublish: Handler = async call => {
   return empty(204)
 }
 
+const move: Handler = async call => {
+  const { Port = '', From = '', To = '' } = await readJson(call, portMove, 'PortMove')
+  const { from, to, protocol } = parseContainerPort(Port)
+  if (from !== to) throw fault('invalidPort', Port)
+  await call.engine.movePort(from, protocol, From, To)
+  return empty(204)
+}
+
 export const portRoutes: readonly Route<Handler>[] = [
   post('/linkspan/v1/containers/:id/ports', publish),
   del('/linkspan/v1/containers/:id/ports', unpublish),
+  post('/linkspan/v1/ports/move', move),
 ]

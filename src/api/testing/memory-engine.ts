@@ -286,6 +286,8 @@ export class MemoryEngine implements Engine {
 
   async unpublishPorts() {}
 
+  async movePort() {}
+
   async containerUsage() {
     return undefined
   }

@@ -34,19 +34,29 @@ async function change(
   return 0
 }
 
+async function move(context: Context, words: readonly string[]): Promise<number> {
+  const [, port = '', from = '', to = ''] = words
+  await context.client.json('POST', '/linkspan/v1/ports/move', { body: { Port: port, From: from, To: to } })
+  context.print(to)
+  return 0
+}
+
 export const port = defineCommand({
-  usage: 'CONTAINER [PRIVATE_PORT[/PROTO]] | port add|rm CONTAINER [IP:]HOST:PRIVATE[/PROTO]...',
+  usage:
+    'CONTAINER [PRIVATE_PORT[/PROTO]] | port add|rm CONTAINER [IP:]HOST:PRIVATE[/PROTO]... | port move HOST[/PROTO] FROM TO',
   flags: {},
   minimum: 1,
   examples: [
     ['linkspan port web', 'All of them'],
     ['linkspan port web 80', 'Where port 80 is reached'],
     ['linkspan port add web 8443:443', 'Publish one more port of a running container; nothing is restarted'],
+    ['linkspan port move 8080 web web2', 'From now on new connections go to web2; none is refused'],
     ['linkspan port rm web 8443:443', 'Take it back; established connections go on'],
   ],
   run: async (context, _values, words) => {
     const method = changeAsked(words)
     if (method !== undefined) return await change(context, method, words)
+    if (words.length === 4 && words[0] === 'move') return await move(context, words)
     if (words.length > 2) throw new Failure('"port" takes a container and a port, or add or rm before them')
     const [name = '', wanted] = words
     const { NetworkSettings: settings } = await context.client.json<ContainerDetails>(

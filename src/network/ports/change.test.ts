@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PublishedPort } from '../types.ts'
-import { dropBinding, mergeBindings, withoutPort } from './change.ts'
+import { dropBinding, mergeBindings, singlePorts, withoutPort } from './change.ts'
 
 const port = (
   hostFrom: number,
@@ -35,6 +35,14 @@ describe('taking a published port away', () => {
     expect(withoutPort(ports, meant('80/udp', 8080))).toBe(ports)
     expect(withoutPort(ports, meant('81/tcp'))).toBe(ports)
     expect(withoutPort(ports, meant('80/tcp', 8081))).toBe(ports)
+  })
+})
+
+describe('one host port', () => {
+  it('is cut out of its runs, on every address', () => {
+    const ports = [port(10, 12, 20), port(11, 11, 21, '::'), port(30, 30, 30)]
+    expect(singlePorts(ports, 11, 'tcp')).toEqual([port(11, 11, 21), port(11, 11, 21, '::')])
+    expect(singlePorts(ports, 11, 'udp')).toEqual([])
   })
 })
 

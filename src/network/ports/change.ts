@@ -1,5 +1,5 @@
 /** Taking single ports out of what a container publishes, where one record stands for a run of them. */
-import type { PublishedPort } from '../types.ts'
+import type { Protocol, PublishedPort } from '../types.ts'
 import type { HostBinding } from './bindings.ts'
 import { parseContainerPort } from './bindings.ts'
 
@@ -37,6 +37,22 @@ export function withoutPort(ports: readonly PublishedPort[], meant: PortMeant): 
     ]
   })
   return found ? left : ports
+}
+
+/** The records of one host port, on every address, cut out of the runs they are part of. */
+export function singlePorts(
+  ports: readonly PublishedPort[],
+  hostPort: number,
+  protocol: Protocol,
+): readonly PublishedPort[] {
+  return ports
+    .filter(port => port.protocol === protocol && port.hostFrom <= hostPort && hostPort <= port.hostTo)
+    .map(port => ({
+      ...port,
+      hostFrom: hostPort,
+      hostTo: hostPort,
+      containerFrom: port.containerFrom + hostPort - port.hostFrom,
+    }))
 }
 
 /** What was asked for with what is asked for now; a binding that is there already is there once. */
