@@ -27,7 +27,10 @@ async function find(core: Core, kernel: Kernel, firewall: Firewall) {
   await core.applier.settled()
   const wanted = wholeBlueprint(core.state)
   const objects = wanted.filter(inKernel)
-  const found = difference((await observe(kernel, objects)).filter(inKernel), objects)
+  const all = difference((await observe(kernel, objects)).filter(inKernel), objects)
+  // A namespace that no record knows is one in stock, or of a container that is just being started. Those that a crash
+  // left are cleared away at the next start, before anything is started.
+  const found = { ...all, remove: all.remove.filter(({ kind }) => kind !== 'netns') }
   const intents = wanted.filter(object => object.kind === 'segment' || object.kind === 'publish')
   const mending = await firewall.reconcile(kernel, intents)
   // The nftables backend loads its constant text in any case.
