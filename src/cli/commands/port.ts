@@ -42,8 +42,7 @@ async function move(context: Context, words: readonly string[]): Promise<number>
 }
 
 export const port = defineCommand({
-  usage:
-    'CONTAINER [PRIVATE_PORT[/PROTO]] | port add|rm CONTAINER [IP:]HOST:PRIVATE[/PROTO]... | port move HOST[/PROTO] FROM TO',
+  usage: 'CONTAINER [PRIVATE_PORT[/PROTO]] | add|rm CONTAINER PORT... | move PORT FROM TO',
   flags: {},
   minimum: 1,
   examples: [
